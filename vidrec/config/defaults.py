@@ -1,0 +1,150 @@
+"""Every config key with its default, unit and effect. The tree is the reference zoo's; keys marked (new) are additions.
+
+Nodes are closed (an unknown key is a mistake) except COMPONENT_SECTIONS, whose keys are the constructor arguments, in
+upper case, of the class that their TYPE names.
+"""
+
+from yacs.config import CfgNode as Node
+
+from vidrec.config.node import Config
+
+COMPONENT_SECTIONS = (
+    "CONFIG.MODEL.BACKBONE",
+    "CONFIG.MODEL.NECK",
+    "CONFIG.MODEL.HEAD",
+    "CONFIG.DATA.TRAIN_DATASET",
+    "CONFIG.DATA.VAL_DATASET",
+    "CONFIG.DATA.TRAIN_SAMPLER",
+    "CONFIG.DATA.VAL_SAMPLER",
+)
+
+# Accepted because every YAML of the reference zoo sets them; the devices and processes present decide instead.
+DERIVED_KEYS = ("DDP_CONFIG.GPU_WORLD_SIZE", "DDP_CONFIG.GPU_WORLD_RANK")
+
+
+def _ddp() -> Node:
+    ddp = Node()
+    ddp.AUTO_RANK_MATCH = True  # with several nodes: find WORLD_RANK by this machine's addresses in WORLD_URLS
+    ddp.WORLD_SIZE = 1  # number of nodes (machines)
+    ddp.WORLD_RANK = 0  # rank of this node, from 0; used when AUTO_RANK_MATCH is False
+    ddp.GPU_WORLD_SIZE = 8  # derived: number of processes over all nodes; the devices present decide
+    ddp.GPU_WORLD_RANK = 0  # derived: rank of a process
+    ddp.NPROC_PER_NODE = 0  # (new) processes on this node; 0: one per CUDA device, one where there is none
+    ddp.DIST_URL = "tcp://127.0.0.1:10001"  # rendezvous address of node 0; used with several nodes only
+    ddp.WORLD_URLS = ["127.0.0.1"]  # addresses of all nodes in order of rank (the spelling WOLRD_URLS is accepted too)
+    ddp.DIST_BACKEND = "nccl"  # nccl or gloo; gloo is taken, and said, where there is no CUDA
+    ddp.GPU = 0  # index of the CUDA device used when DISTRIBUTED is False
+    ddp.DISTRIBUTED = True  # one process per device; False: one process on GPU
+    return ddp
+
+
+def _train() -> Node:
+    train = Node()
+    train.EPOCH_NUM = 196  # epochs
+    train.BATCH_SIZE = 8  # clips per process and step
+    train.OPTIMIZER = "SGD"  # (new) SGD or AdamW
+    train.LR = 0.01  # learning rate for the batch as written; never scaled silently
+    train.MOMENTUM = 0.9  # of SGD
+    train.W_DECAY = 1e-4  # weight decay on every parameter
+    train.LR_POLICY = "Step"  # Step or Cosine, one value per epoch
+    train.LR_MILESTONE = [40, 80]  # Step: epochs at which LR is multiplied by STEP
+    train.STEP = 0.1  # Step: the factor
+    train.USE_WARMUP = False  # rise linearly from WARMUP_START_LR to LR before the policy starts
+    train.WARMUP_EPOCHS = 34  # epochs of warm-up
+    train.WARMUP_START_LR = 0.0  # LR of epoch 0; 0.0: the ramp starts at 0 one epoch earlier, so that epoch 0 learns
+    train.WARMUP_END_LR = 0.1  # ignored, as in the reference: the ramp ends at LR
+    train.RESUME = ""  # (new) '': start anew; auto: go on from the newest whole checkpoint of the run; or a checkpoint file
+    train.RESUME_EPOCH = -1  # go on from the checkpoint of this epoch of the run; -1: from the beginning
+    train.SEED = 0  # (new) of initialization, order, augmentation and dropout
+    train.MULTIGRID = Node()
+    train.MULTIGRID.USE_LONG_CYCLE = False  # multigrid training (Wu et al., CVPR 2020); not available yet
+    train.MULTIGRID.USE_SHORT_CYCLE = False
+    train.MULTIGRID.LONG_CYCLE_EPOCH = [10, 20, 30]
+    return train
+
+
+def _val() -> Node:
+    val = Node()
+    val.FREQ = 2  # validate every FREQ epochs, and after the last; 0: never
+    val.BATCH_SIZE = 8  # clips (views, when testing) per forward
+    return val
+
+
+def _data() -> Node:
+    data = Node()
+    data.TRAIN_ANNO_PATH = ""  # annotation file: `path num_frames label` or `path label`, by blanks or commas
+    data.VAL_ANNO_PATH = ""  # the same, for validation and test
+    data.TRAIN_DATA_PATH = ""  # folder put before each relative path; '': the annotation file's folder
+    data.VAL_DATA_PATH = ""
+    data.NUM_CLASSES = 400
+    data.CLASS_NAMES = ""  # (new) text file with one class name a line, in order of label; '': labels are shown as numbers
+    data.CLIP_LEN = 16  # frames in a clip (in each segment)
+    data.FRAME_RATE = 2  # distance between frames of a clip, in frames (the frame stride)
+    data.NUM_SEGMENT = 1  # temporal segments of a training sample; a sample has NUM_SEGMENT * CLIP_LEN frames
+    data.NUM_CROP = 1  # crops of a training sample; only 1 has a meaning
+    data.TEST_NUM_SEGMENT = 10  # temporal clips of a test video
+    data.TEST_NUM_CROP = 3  # spatial crops of each; views = the product
+    data.CROP_SIZE = 224  # side of the square crop in training and validation, pixels
+    data.SHORT_SIDE_SIZE = 256  # short side after the resize, and side of the square test crop, pixels
+    data.NEW_HEIGHT = 256  # with KEEP_ASPECT_RATIO False: frames are first brought to NEW_HEIGHT x NEW_WIDTH, pixels
+    data.NEW_WIDTH = 340
+    data.KEEP_ASPECT_RATIO = False
+    data.SCALE_RANGE = [1.0, 1.25]  # (new) training: the short side is SHORT_SIDE_SIZE times a factor drawn from this range
+    data.FLIP_PROB = 0.5  # (new) training: probability of a horizontal flip; 0 wherever left and right are classes
+    data.MEAN = [0.485, 0.456, 0.406]  # (new) RGB mean, of values in [0, 1]
+    data.STD = [0.229, 0.224, 0.225]  # (new) RGB standard deviation
+    data.DECODER = "auto"  # (new) auto (exact for every file), decord or pyav
+    data.MAX_BAD_SHARE = 0.01  # (new) training stops when more than this share of the list's videos cannot be read
+    data.NUM_WORKERS = 0  # loader processes per process; 0: as many as there are cores to share
+    data.MULTIGRID = False  # read by nothing; True is refused: TRAIN.MULTIGRID is meant
+    data.TRAIN_DATASET = Node({"TYPE": "ClipDataset"})  # (new) component
+    data.VAL_DATASET = Node({"TYPE": "MultiViewDataset"})  # (new) component, for validation and test
+    data.TRAIN_SAMPLER = Node({"TYPE": "TrainSampler"})  # (new) component
+    data.VAL_SAMPLER = Node({"TYPE": "EvalSampler"})  # (new) component
+    return data
+
+
+def _model() -> Node:
+    model = Node()
+    model.NAME = ""  # zoo name; stands for the BACKBONE, NECK and HEAD of the model zoo's row
+    model.BACKBONE = Node()  # (new) component; written here it changes or replaces the row's
+    model.NECK = Node()  # (new) component, optional
+    model.HEAD = Node()  # (new) component
+    model.LOAD = False  # load PRETRAINED_PATH before training or testing
+    model.PRETRAINED_PATH = ""  # weights file, of vidrec or of the reference zoo
+    model.RESET_HEAD = False  # (new) keep the fresh classifier when loading weights (fine-tuning with other classes)
+    model.PRETRAINED = False  # True or a hashtag: load the zoo's published weights for NAME
+    model.PRETRAINED_BASE = True  # initialize from 2-D ImageNet weights, inflated where the network is 3-D
+    model.BN_EVAL = False  # BatchNorm uses its running statistics while training
+    model.PARTIAL_BN = False  # BN_EVAL and BN_FROZEN for all BatchNorm layers but the first
+    model.BN_FROZEN = False  # scale and bias of BatchNorm are not trained
+    model.USE_AFFINE = False  # a fixed scale and bias per channel in place of BatchNorm
+    return model
+
+
+def _log() -> Node:
+    log = Node()
+    log.BASE_PATH = ""  # folder of all runs; '': runs
+    log.EXP_NAME = "use_time"  # folder of this run below BASE_PATH; a name ending in use_time gets the start time there
+    log.LOG_DIR = "tb_log"  # TensorBoard events, below the run's folder
+    log.SAVE_DIR = "checkpoints"  # below the run's folder
+    log.EVAL_DIR = ""  # results of a test, below the run's folder; '': eval
+    log.SAVE_FREQ = 1  # epochs between checkpoints; the last epoch and the best are always kept
+    log.DISPLAY_FREQ = 1  # iterations between log lines
+    log.LEVEL = "DEBUG"  # DEBUG, INFO, WARNING or ERROR
+    log.LOG_FILENAME = "log.txt"
+    return log
+
+
+def get_cfg_defaults() -> Config:
+    """A fresh copy of the whole schema with its defaults, not frozen; `merge_from_file` and `merge_from_list` work on it."""
+    cfg = Config()
+    cfg.DDP_CONFIG = _ddp()
+    cfg.CONFIG = Node()
+    cfg.CONFIG.TRAIN = _train()
+    cfg.CONFIG.VAL = _val()
+    cfg.CONFIG.INFERENCE = Node({"FEAT": False})  # the model returns pooled features instead of scores
+    cfg.CONFIG.DATA = _data()
+    cfg.CONFIG.MODEL = _model()
+    cfg.CONFIG.LOG = _log()
+    return cfg

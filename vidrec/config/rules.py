@@ -1,0 +1,156 @@
+"""The values that a key may take, and what keys demand of each other."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from yacs.config import CfgNode
+
+
+class Rule(NamedTuple):
+    """What a value must fulfil, and the words for it (`at least 1 frame`)."""
+
+    holds: Callable[[Any], bool]
+    allowed: str
+
+
+def _at_least(low: float, unit: str = "") -> Rule:
+    return Rule(lambda value: value >= low, f"at least {low} {unit}".rstrip())
+
+
+def _above(low: float) -> Rule:
+    return Rule(lambda value: value > low, f"above {low}")
+
+
+def _within(low: float, high: float) -> Rule:
+    return Rule(lambda value: low <= value <= high, f"from {low} to {high}")
+
+
+def _one_of(*choices: str) -> Rule:
+    return Rule(lambda value: value in choices, "one of " + ", ".join(choices))
+
+
+def _only(value: Any, why: str) -> Rule:
+    return Rule(lambda given: given == value, f"{value}: {why}")
+
+
+_MULTIGRID = _only(False, "multigrid training is not available in this version")
+_IMAGE_SIZE = _at_least(1, "pixel")
+
+RULES: dict[str, Rule] = {
+    "DDP_CONFIG.WORLD_SIZE": _at_least(1, "node"),
+    "DDP_CONFIG.WORLD_RANK": _at_least(0),
+    "DDP_CONFIG.NPROC_PER_NODE": _at_least(0),
+    "DDP_CONFIG.DIST_BACKEND": _one_of("nccl", "gloo"),
+    "DDP_CONFIG.GPU": _at_least(0),
+    "CONFIG.TRAIN.EPOCH_NUM": _at_least(1, "epoch"),
+    "CONFIG.TRAIN.BATCH_SIZE": _at_least(1, "clip"),
+    "CONFIG.TRAIN.OPTIMIZER": _one_of("SGD", "AdamW"),
+    "CONFIG.TRAIN.LR": _above(0),
+    "CONFIG.TRAIN.MOMENTUM": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "CONFIG.TRAIN.W_DECAY": _at_least(0),
+    "CONFIG.TRAIN.LR_POLICY": _one_of("Step", "Cosine"),
+    "CONFIG.TRAIN.LR_MILESTONE": Rule(
+        lambda epochs: all(a < b for a, b in zip([0, *epochs], epochs, strict=False)), "epochs from 1 in rising order"
+    ),
+    "CONFIG.TRAIN.STEP": _above(0),
+    "CONFIG.TRAIN.WARMUP_EPOCHS": _at_least(0),
+    "CONFIG.TRAIN.WARMUP_START_LR": _at_least(0),
+    "CONFIG.TRAIN.RESUME_EPOCH": _at_least(-1),
+    "CONFIG.TRAIN.SEED": Rule(lambda value: 0 <= value < 2**63, "from 0 to 2**63 - 1"),
+    "CONFIG.TRAIN.MULTIGRID.USE_LONG_CYCLE": _MULTIGRID,
+    "CONFIG.TRAIN.MULTIGRID.USE_SHORT_CYCLE": _MULTIGRID,
+    "CONFIG.VAL.FREQ": _at_least(0),
+    "CONFIG.VAL.BATCH_SIZE": _at_least(1, "view"),
+    "CONFIG.DATA.NUM_CLASSES": _at_least(1),
+    "CONFIG.DATA.CLIP_LEN": _at_least(1, "frame"),
+    "CONFIG.DATA.FRAME_RATE": _at_least(1, "frame"),
+    "CONFIG.DATA.NUM_SEGMENT": _at_least(1, "segment"),
+    "CONFIG.DATA.NUM_CROP": _only(1, "a training sample has one crop"),
+    "CONFIG.DATA.TEST_NUM_SEGMENT": _at_least(1, "clip"),
+    "CONFIG.DATA.TEST_NUM_CROP": _at_least(1, "crop"),
+    "CONFIG.DATA.CROP_SIZE": _IMAGE_SIZE,
+    "CONFIG.DATA.SHORT_SIDE_SIZE": _IMAGE_SIZE,
+    "CONFIG.DATA.NEW_HEIGHT": _IMAGE_SIZE,
+    "CONFIG.DATA.NEW_WIDTH": _IMAGE_SIZE,
+    "CONFIG.DATA.SCALE_RANGE": Rule(lambda r: len(r) == 2 and 1.0 <= r[0] <= r[1], "two factors from 1.0 in rising order"),
+    "CONFIG.DATA.FLIP_PROB": _within(0, 1),
+    "CONFIG.DATA.MEAN": Rule(lambda values: len(values) == 3, "three numbers, for red, green and blue"),
+    "CONFIG.DATA.STD": Rule(lambda values: len(values) == 3 and min(values) > 0, "three numbers above 0, for red, green and blue"),
+    "CONFIG.DATA.MAX_BAD_SHARE": _within(0, 1),
+    "CONFIG.DATA.NUM_WORKERS": _at_least(0),
+    "CONFIG.DATA.MULTIGRID": _only(False, "it is read by nothing; CONFIG.TRAIN.MULTIGRID is meant"),
+    "CONFIG.LOG.SAVE_FREQ": _at_least(1, "epoch"),
+    "CONFIG.LOG.DISPLAY_FREQ": _at_least(1, "iteration"),
+    "CONFIG.LOG.LEVEL": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+}
+
+
+def between_keys(cfg: CfgNode) -> Iterator[tuple[list[str], str]]:
+    """(the keys in play, what is wrong) for every rule between keys that a complete config breaks."""
+    yield from _model_rules(cfg.CONFIG.MODEL)
+    yield from _schedule_rules(cfg.CONFIG.TRAIN, cfg.CONFIG.LOG)
+    yield from _size_rules(cfg.CONFIG.DATA)
+    if cfg.DDP_CONFIG.WORLD_SIZE > 1:
+        yield from _node_rules(cfg.DDP_CONFIG)
+
+
+def _model_rules(model: CfgNode) -> Iterator[tuple[list[str], str]]:
+    parts = [part for part in ("BACKBONE", "HEAD") if not model[part].get("TYPE")]
+    if parts:
+        missing = " and ".join(f"CONFIG.MODEL.{part}.TYPE" for part in parts)
+        yield ["CONFIG.MODEL.NAME", "CONFIG.MODEL.BACKBONE", "CONFIG.MODEL.HEAD"], (
+            f"no network is named: {missing} {'is' if len(parts) == 1 else 'are'} missing; write them, or a zoo name in CONFIG.MODEL.NAME."
+        )
+    if model.LOAD and not model.PRETRAINED_PATH:
+        yield ["CONFIG.MODEL.LOAD"], "CONFIG.MODEL.LOAD is True and CONFIG.MODEL.PRETRAINED_PATH is empty; name the weights file."
+    if model.PRETRAINED is not False and not model.NAME:
+        yield ["CONFIG.MODEL.PRETRAINED"], (
+            f"CONFIG.MODEL.PRETRAINED is {model.PRETRAINED!r} and CONFIG.MODEL.NAME is empty; published weights belong to a zoo name."
+        )
+
+
+def _schedule_rules(train: CfgNode, log: CfgNode) -> Iterator[tuple[list[str], str]]:
+    if train.USE_WARMUP and train.WARMUP_EPOCHS >= train.EPOCH_NUM:
+        yield ["CONFIG.TRAIN.WARMUP_EPOCHS", "CONFIG.TRAIN.EPOCH_NUM", "CONFIG.TRAIN.USE_WARMUP"], (
+            f"CONFIG.TRAIN.WARMUP_EPOCHS is {train.WARMUP_EPOCHS} of {train.EPOCH_NUM} epochs (EPOCH_NUM); the warm-up must end before."
+        )
+    if train.RESUME and train.RESUME_EPOCH >= 0:
+        yield ["CONFIG.TRAIN.RESUME_EPOCH", "CONFIG.TRAIN.RESUME"], (
+            f"CONFIG.TRAIN.RESUME is {train.RESUME!r} and RESUME_EPOCH is {train.RESUME_EPOCH}; set one of them."
+        )
+    if (train.RESUME == "auto" or train.RESUME_EPOCH >= 0) and log.EXP_NAME.endswith("use_time"):
+        yield ["CONFIG.TRAIN.RESUME", "CONFIG.TRAIN.RESUME_EPOCH", "CONFIG.LOG.EXP_NAME"], (
+            f"CONFIG.LOG.EXP_NAME is {log.EXP_NAME!r}, a new folder at every start, so there is no run to resume;"
+            " give the run a name of its own there."
+        )
+
+
+def _size_rules(data: CfgNode) -> Iterator[tuple[list[str], str]]:
+    crop, side = data.CROP_SIZE, data.SHORT_SIDE_SIZE
+    if crop > side:
+        yield ["CONFIG.DATA.CROP_SIZE", "CONFIG.DATA.SHORT_SIDE_SIZE"], (
+            f"CONFIG.DATA.CROP_SIZE is {crop} and SHORT_SIDE_SIZE is {side} pixels; the crop must fit in the frame: lower it."
+        )
+
+
+def _node_rules(ddp: CfgNode) -> Iterator[tuple[list[str], str]]:
+    if ddp.WORLD_RANK >= ddp.WORLD_SIZE:
+        yield ["DDP_CONFIG.WORLD_RANK", "DDP_CONFIG.WORLD_SIZE"], (
+            f"DDP_CONFIG.WORLD_RANK is {ddp.WORLD_RANK} of {ddp.WORLD_SIZE} nodes (WORLD_SIZE); ranks count from 0."
+        )
+    if ddp.AUTO_RANK_MATCH and len(ddp.WORLD_URLS) != ddp.WORLD_SIZE:
+        yield ["DDP_CONFIG.WORLD_URLS", "DDP_CONFIG.WORLD_SIZE"], (
+            f"DDP_CONFIG.WORLD_URLS has {len(ddp.WORLD_URLS)} addresses for {ddp.WORLD_SIZE} nodes (WORLD_SIZE);"
+            " list one for each, or set AUTO_RANK_MATCH False and WORLD_RANK."
+        )
+    if not _is_address(ddp.DIST_URL):
+        yield ["DDP_CONFIG.DIST_URL"], f"DDP_CONFIG.DIST_URL is {ddp.DIST_URL!r}; with several nodes it must read tcp://HOST:PORT."
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "tcp" and bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        return False

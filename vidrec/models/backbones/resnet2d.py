@@ -1,0 +1,54 @@
+"""ResNet on single frames, the backbone of Temporal Segment Networks."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from vidrec.models.backbones.base import Backbone
+from vidrec.models.layers.conv import ConvNorm, init_like_resnet, make_conv
+from vidrec.models.layers.residual import make_stages, plan_resnet
+
+
+class ResNet2D(Backbone):
+    """A 2-D ResNet v1b (stride in the 3x3 convolution), applied to every frame; numerically torchvision's.
+
+    He et al., Deep Residual Learning, CVPR 2016 (arXiv 1512.03385).
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        stage_blocks: blocks of each stage, in place of the depth's.
+        block: kind of block, in place of the depth's.
+        width: channels of the stem and width of the first stage; doubles from stage to stage.
+        out_stages: how many of the last stages are returned.
+
+    Example: depth 50, clips [2, 3, 7, 224, 224] -> [[2, 2048, 7, 7, 7]]
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int = 50,
+        stage_blocks: tuple[int, ...] = (),
+        block: Literal["", "basic", "bottleneck"] = "",
+        width: int = 64,
+        out_stages: int = 1,
+    ):
+        super().__init__()
+        plan = plan_resnet(depth, stage_blocks, block)
+        self.parent_2d = f"resnet{plan.depth}" if plan.depth and width == 64 else ""
+        self.stem = ConvNorm(make_conv(3, width, kernel=(7, 7), stride=(2, 2)))
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.stages = make_stages(plan, width, dims=2)
+        self.out_channels = plan.last_channels(width, out_stages)
+        init_like_resnet(self)
+
+    def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:
+        frames = clips.transpose(1, 2).flatten(0, 1)  # [B, 3, T, H, W] -> [B*T, 3, H, W], the frames of a clip together
+        x = self.pool(self.stem(frames))
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features = [*features, x][-len(self.out_channels) :]
+        batch_and_time = (clips.shape[0], clips.shape[2])
+        return [x.unflatten(0, batch_and_time).transpose(1, 2) for x in features]  # [B*T, C, h, w] -> [B, C, T, h, w]

@@ -1,0 +1,100 @@
+"""SlowFast: two ResNet pathways at two frame rates."""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from vidrec.models.backbones.base import Backbone
+from vidrec.models.layers.conv import ConvNorm, make_conv
+from vidrec.models.layers.residual import ResNetPlan, make_stages, plan_resnet
+from vidrec.utils.errors import ConfigError
+
+
+class SlowFast(Backbone):
+    """A slow pathway with every alpha-th frame and full width, a fast one with all frames and 1/beta of the width.
+
+    Feichtenhofer et al., SlowFast Networks, ICCV 2019 (arXiv 1812.03982). Before every stage the fast features flow into
+    the slow pathway through a strided convolution along time. The input is one tensor of the fast frames; the slow ones
+    are its frames 0, alpha, 2 * alpha, ... Any number of frames works.
+
+    Both pathways are returned, [slow, fast]: `SlowFastHead` takes the two together.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152, of both pathways.
+        stage_blocks: blocks of each stage, in place of the depth's.
+        block: kind of block, in place of the depth's.
+        width: channels of the slow stem and width of the first slow stage; doubles from stage to stage.
+        alpha: fast frames per slow frame.
+        beta: slow width over fast width; must divide `width`.
+        fusion_kernel: of the lateral convolutions, in fast frames; odd.
+        fusion_ratio: channels of a lateral connection over those of the fast features.
+        slow_temporal_kernels: per stage, the kernel in time of each block's first convolution, repeated to the stage's end.
+        fast_temporal_kernels: the same, of the fast pathway.
+
+    Example: depth 50, clips [2, 3, 32, 224, 224] -> [[2, 2048, 4, 7, 7], [2, 256, 32, 7, 7]]
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int = 50,
+        stage_blocks: tuple[int, ...] = (),
+        block: Literal["", "basic", "bottleneck"] = "",
+        width: int = 64,
+        alpha: int = 8,
+        beta: int = 8,
+        fusion_kernel: int = 5,
+        fusion_ratio: int = 2,
+        slow_temporal_kernels: tuple[tuple[int, ...], ...] = ((1,), (1,), (3,), (3,)),
+        fast_temporal_kernels: tuple[tuple[int, ...], ...] = ((3,), (3,), (3,), (3,)),
+    ):
+        super().__init__()
+        if width % beta:
+            raise ConfigError([f"BETA is {beta}; it must divide WIDTH ({width}). Give the fast pathway a whole number of channels."])
+        if fusion_kernel % 2 == 0:
+            raise ConfigError([f"FUSION_KERNEL is {fusion_kernel}; it must be odd, so that slow and lateral steps meet. Give 5 or 7."])
+        plan = plan_resnet(depth, stage_blocks, block)
+        fast_width = width // beta
+        fused = tuple(fusion_ratio * channels for channels in (fast_width, *plan.out_channels(fast_width)[:-1]))
+        self.slow = Pathway(plan, width, stem_temporal_kernel=1, temporal_kernels=slow_temporal_kernels, extra_channels=fused)
+        self.fast = Pathway(plan, fast_width, stem_temporal_kernel=5, temporal_kernels=fast_temporal_kernels)
+        lateral = {"kernel": (fusion_kernel, 1, 1), "stride": (alpha, 1, 1)}
+        self.laterals = nn.ModuleList(ConvNorm(make_conv(out // fusion_ratio, out, **lateral)) for out in fused)
+        self.alpha = alpha
+        self.out_channels = (self.slow.out_channels, self.fast.out_channels)
+
+    def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:
+        fast = self.fast.enter(clips)
+        slow = self.slow.enter(clips[:, :, :: self.alpha])
+        for lateral, slow_stage, fast_stage in zip(self.laterals, self.slow.stages, self.fast.stages, strict=True):
+            slow = slow_stage(torch.cat((slow, lateral(fast)), dim=1))
+            fast = fast_stage(fast)
+        return [slow, fast]
+
+
+class Pathway(nn.Module):
+    """The stem and stages of one pathway; time keeps its length throughout.
+
+    Args:
+        extra_channels: channels that another pathway adds before each stage; () for none.
+    """
+
+    def __init__(
+        self,
+        plan: ResNetPlan,
+        width: int,
+        *,
+        stem_temporal_kernel: int,
+        temporal_kernels: tuple[tuple[int, ...], ...],
+        extra_channels: tuple[int, ...] = (),
+    ):
+        super().__init__()
+        self.stem = ConvNorm(make_conv(3, width, kernel=(stem_temporal_kernel, 7, 7), stride=(1, 2, 2)))
+        self.pool = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.stages = make_stages(plan, width, dims=3, extra_channels=extra_channels, temporal_kernels=temporal_kernels)
+        self.out_channels = plan.out_channels(width)[-1]
+
+    def enter(self, frames: torch.Tensor) -> torch.Tensor:
+        """What enters the first stage: [B, 3, T, H, W] -> [B, width, T, H/4, W/4]."""
+        return self.pool(self.stem(frames))

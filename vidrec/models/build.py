@@ -1,0 +1,186 @@
+"""Networks from config sections and zoo names. The only file of models/ that reads a config."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from vidrec.model_zoo import specs
+from vidrec.registry import Registry
+from vidrec.utils.errors import ConfigError
+from vidrec.utils.text import did_you_mean
+
+if TYPE_CHECKING:
+    from torch import nn
+    from yacs.config import CfgNode
+
+    from vidrec.models.backbones.base import Backbone
+    from vidrec.models.heads.base import Head
+    from vidrec.models.recognizer import Recognizer
+
+BACKBONES = Registry(
+    "backbone",
+    {
+        "I3DResNet": "vidrec.models.backbones.i3d_resnet:I3DResNet",
+        "ResNet2D": "vidrec.models.backbones.resnet2d:ResNet2D",
+        "SlowFast": "vidrec.models.backbones.slowfast:SlowFast",
+    },
+)
+NECKS = Registry("neck", {})
+HEADS = Registry(
+    "head",
+    {
+        "ConsensusHead": "vidrec.models.heads.consensus:ConsensusHead",
+        "PoolHead": "vidrec.models.heads.pool:PoolHead",
+        "SlowFastHead": "vidrec.models.heads.slowfast:SlowFastHead",
+    },
+)
+
+# Arguments that the builders supply, for whoever checks a section without building it.
+NECK_GIVEN = ("in_channels",)
+HEAD_GIVEN = ("in_channels", "num_classes")
+
+_COMPONENTS = ("BACKBONE", "NECK", "HEAD")
+
+
+def build_backbone(section: Mapping[str, Any]) -> "Backbone":
+    """The backbone of a section {TYPE, arguments in upper case}. Raises ConfigError with every mistake of the section."""
+    return BACKBONES.build(section)
+
+
+def build_neck(section: Mapping[str, Any], *, in_channels: tuple[int, ...]) -> "nn.Module | None":
+    """The neck of a section; None for an empty one."""
+    return NECKS.build(section, in_channels=in_channels) if section else None
+
+
+def build_head(section: Mapping[str, Any], *, in_channels: tuple[int, ...], num_classes: int) -> "Head":
+    """The head of a section, for the features of a backbone or neck."""
+    return HEADS.build(section, in_channels=in_channels, num_classes=num_classes)
+
+
+def assemble(
+    sections: Mapping[str, Mapping[str, Any]], *, num_classes: int, features_only: bool = False, **norm_switches: bool
+) -> "Recognizer":
+    """Backbone, neck and head of their sections as one network, with fresh weights.
+
+    Args:
+        sections: BACKBONE, HEAD and, where there is one, NECK.
+        norm_switches: see vidrec.models.layers.norm.apply_norm_switches.
+    """
+    from vidrec.models.layers.norm import apply_norm_switches
+    from vidrec.models.recognizer import Recognizer
+
+    backbone = build_backbone(sections["BACKBONE"])
+    neck = build_neck(sections.get("NECK", {}), in_channels=backbone.out_channels)
+    in_channels = backbone.out_channels if neck is None else neck.out_channels
+    head = build_head(sections["HEAD"], in_channels=in_channels, num_classes=num_classes)
+    model = Recognizer(backbone, head, neck, features_only=features_only)
+    model.held_norms = apply_norm_switches(model, **norm_switches)
+    return model.train()
+
+
+def build_model(cfg: "CfgNode", load_weights: bool = True) -> "Recognizer":
+    """The network of a config, on CPU, with the weights that the config asks for.
+
+    Weights come from PRETRAINED_PATH (LOAD True), else from the zoo (PRETRAINED), else from ImageNet (PRETRAINED_BASE, where
+    the family starts from a 2-D network).
+
+    Args:
+        load_weights: False builds the network only; a checkpoint follows.
+
+    Raises:
+        ConfigError: for a section that does not build, or a clip that is too short for the network.
+        WeightsError: for weights that cannot be found, read or fitted.
+    """
+    from vidrec.models.recognizer import too_short
+
+    model_cfg, data = cfg.CONFIG.MODEL, cfg.CONFIG.DATA
+    model = assemble(
+        {key: _section(model_cfg, key) for key in _COMPONENTS},
+        num_classes=data.NUM_CLASSES,
+        features_only=cfg.CONFIG.INFERENCE.FEAT,
+        bn_eval=model_cfg.BN_EVAL,
+        partial_bn=model_cfg.PARTIAL_BN,
+        bn_frozen=model_cfg.BN_FROZEN,
+        use_affine=model_cfg.USE_AFFINE,
+    )
+    num_frames = data.NUM_SEGMENT * data.CLIP_LEN
+    if num_frames < model.backbone.min_frames:
+        raise ConfigError([too_short(num_frames, model.backbone)])
+    if load_weights:
+        _load(model, model_cfg)
+    return model
+
+
+def get_model(
+    cfg_or_name: "CfgNode | str",
+    num_classes: int | None = None,
+    pretrained: bool | str = False,
+    *,
+    pretrained_base: bool = False,
+    **options: bool,
+) -> "Recognizer":
+    """The network of a config, or of a zoo name.
+
+    Args:
+        num_classes: with a name: None takes the data set's, or 400 for a `_custom` name. Another number than the published
+            file's keeps a fresh classifier.
+        pretrained: with a name: True or a hashtag loads the published weights.
+        pretrained_base: with a name: starts from 2-D ImageNet weights.
+        options: with a name: features_only, bn_eval, partial_bn, bn_frozen, use_affine.
+
+    Example: get_model("i3d_resnet50_v1_kinetics400", num_classes=9, pretrained=True)
+    """
+    if not isinstance(cfg_or_name, str):
+        return build_model(cfg_or_name)
+    row = _row(cfg_or_name)
+    own_classes = row.num_classes or 400
+    model = assemble(row.model, num_classes=num_classes or own_classes, **options)
+    if pretrained:
+        from vidrec.models.weights.zoo import load_published
+
+        hashtag = pretrained if isinstance(pretrained, str) else ""
+        load_published(model, row.name, hashtag=hashtag, reset_head=num_classes not in (None, own_classes))
+    elif pretrained_base:
+        from vidrec.models.weights.imagenet import load_imagenet
+
+        load_imagenet(model)
+    return model
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Zoo names that match a shell pattern, sorted: `list_models("slowfast_*")`."""
+    return [name for name in get_model_list() if fnmatchcase(name, pattern)]
+
+
+def get_model_list() -> list[str]:
+    """All zoo names, sorted."""
+    return sorted(specs.names())
+
+
+def _row(name: str) -> specs.Row:
+    if name not in specs.names():
+        raise ConfigError(
+            [f"MODEL.NAME is {name!r}; it must be a name of the model zoo (list_models()).{did_you_mean(name, specs.names())}"]
+        )
+    return specs.row(name)
+
+
+def _section(model_cfg: "CfgNode", key: str) -> dict[str, Any]:
+    """A component's section, filled up from the zoo's row of NAME: merged where the TYPE is the same, else replaced."""
+    own = dict(model_cfg[key])
+    published = _row(model_cfg.NAME).model.get(key, {}) if model_cfg.NAME else {}
+    return own if own.get("TYPE", published.get("TYPE")) != published.get("TYPE") else {**published, **own}
+
+
+def _load(model: "Recognizer", model_cfg: "CfgNode") -> None:
+    from vidrec.models.weights.imagenet import load_imagenet
+    from vidrec.models.weights.load import load_weights
+    from vidrec.models.weights.zoo import load_published
+
+    if model_cfg.LOAD:
+        load_weights(model, model_cfg.PRETRAINED_PATH, reset_head=model_cfg.RESET_HEAD)
+    elif model_cfg.PRETRAINED:
+        hashtag = model_cfg.PRETRAINED if isinstance(model_cfg.PRETRAINED, str) else ""
+        load_published(model, model_cfg.NAME, hashtag=hashtag, reset_head=model_cfg.RESET_HEAD)
+    elif model_cfg.PRETRAINED_BASE:
+        load_imagenet(model)

@@ -1,0 +1,48 @@
+"""What every head shares: the classifier, its dropout, and the check that it fits the features."""
+
+import torch
+from torch import nn
+
+from vidrec.utils.errors import ConfigError
+
+
+class Head(nn.Module):
+    """Pools features to one vector per clip and classifies it.
+
+    Args:
+        in_channels: of each feature map, as the backbone or neck returns them.
+        num_classes: length of the scores.
+        dropout: share of the vector that is zeroed while training.
+        init_std: of the classifier's normal weights, with bias 0; 0 keeps PyTorch's default start.
+    """
+
+    # How many feature maps the head takes, in words for the message; a subclass sets both.
+    num_features = 1
+    fits = "one feature map"
+
+    def __init__(self, in_channels: tuple[int, ...], num_classes: int, *, dropout: float = 0.5, init_std: float = 0.01):
+        super().__init__()
+        if len(in_channels) != self.num_features:
+            got = f"{'a feature map' if len(in_channels) == 1 else 'feature maps'} of {' and '.join(map(str, in_channels))} channels"
+            raise ConfigError([f"{type(self).__name__} got {got}; it takes {self.fits}. {_remedy(len(in_channels))}"])
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(sum(in_channels), num_classes)
+        if init_std:
+            nn.init.normal_(self.fc.weight, std=init_std)
+            nn.init.zeros_(self.fc.bias)
+
+    def pool(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features [B, C, T, H, W] each -> [B, D], the vector that is classified."""
+        return torch.cat([feature.mean(dim=(2, 3, 4)) for feature in features], dim=1)
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Features [B, C, T, H, W] each -> scores [B, K], before any softmax."""
+        return self.fc(self.dropout(self.pool(features)))
+
+
+def _remedy(num_features: int) -> str:
+    if num_features == 1:
+        return "Use MODEL.HEAD.TYPE PoolHead or ConsensusHead here."
+    if num_features == 2:
+        return "Use MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast, or BACKBONE.OUT_STAGES 1 for one map."
+    return "Set BACKBONE.OUT_STAGES 1 or put a neck between them."

@@ -1,0 +1,240 @@
+"""Residual blocks and stages, of 2 or 3 dimensions. A family differs from another in numbers and in the block's convolutions.
+
+He et al., Deep Residual Learning, CVPR 2016 (arXiv 1512.03385). The bottleneck strides in its middle convolution ("v1b").
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from vidrec.models.layers.conv import ConvNorm, make_conv
+from vidrec.models.layers.nonlocal_block import NonLocal
+from vidrec.models.layers.norm import make_norm
+from vidrec.utils.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class BlockKind:
+    """What a block consists of.
+
+    Args:
+        expansion: output channels of a block over its width.
+        make_convs: (in_channels, width, stride=, temporal_kernel=) -> the block's convolutions in order, without norms.
+            Each has `out_channels`; a module of several convolutions may stand for one.
+    """
+
+    expansion: int
+    make_convs: Callable[..., list[nn.Module]]
+
+
+class ResidualBlock(nn.Module):
+    """Convolutions in a row, each with its norm, added to a shortcut: conv norm relu ... conv norm + shortcut, relu, after.
+
+    Args:
+        convs: each with `out_channels`.
+        shortcut: what the input goes through on its way to the sum; Identity where nothing changes size.
+        dims: 2 or 3, of the norms.
+        after: what follows the last ReLU (a non-local block), or Identity.
+    """
+
+    def __init__(
+        self, convs: Sequence[nn.Module], *, shortcut: nn.Module, dims: int, norm_eps: float = 1e-5, after: nn.Module | None = None
+    ):
+        super().__init__()
+        self.convs = nn.ModuleList(convs)
+        self.norms = nn.ModuleList(make_norm(conv.out_channels, dims=dims, eps=norm_eps) for conv in convs)
+        self.relu = nn.ReLU(inplace=True)
+        self.shortcut = shortcut
+        self.after = nn.Identity() if after is None else after
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = x
+        last = len(self.convs) - 1
+        for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            out = norm(conv(out))
+            if index < last:
+                out = self.relu(out)
+        return self.after(self.relu(out + self.shortcut(x)))
+
+
+def basic_convs(in_channels: int, width: int, *, stride: tuple[int, ...], temporal_kernel: int = 1) -> list[nn.Module]:
+    """Two 3x3 convolutions; the first one strides and, in 3-D, has the temporal kernel."""
+    dims = len(stride)
+    return [
+        make_conv(in_channels, width, kernel=_kernel(dims, temporal_kernel, 3), stride=stride),
+        make_conv(width, width, kernel=_kernel(dims, 1, 3)),
+    ]
+
+
+def bottleneck_convs(in_channels: int, width: int, *, stride: tuple[int, ...], temporal_kernel: int = 1) -> list[nn.Module]:
+    """1x1, 3x3, 1x1 to 4 times the width; the 3x3 one strides, and in 3-D the first one has the temporal kernel."""
+    dims = len(stride)
+    return [
+        make_conv(in_channels, width, kernel=_kernel(dims, temporal_kernel, 1)),
+        make_conv(width, width, kernel=_kernel(dims, 1, 3), stride=stride),
+        make_conv(width, 4 * width, kernel=_kernel(dims, 1, 1)),
+    ]
+
+
+BLOCK_KINDS = {"basic": BlockKind(1, basic_convs), "bottleneck": BlockKind(4, bottleneck_convs)}
+
+_DEPTHS: dict[int, tuple[Literal["basic", "bottleneck"], tuple[int, ...]]] = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+}
+
+
+@dataclass(frozen=True)
+class ResNetPlan:
+    """Blocks per stage and kind of block; `depth` is the standard depth with this plan, or None."""
+
+    kind: BlockKind
+    stage_blocks: tuple[int, ...]
+    depth: int | None
+
+    def out_channels(self, width: int) -> tuple[int, ...]:
+        """Output channels of each stage, when the first one has this width; the width doubles from stage to stage."""
+        return tuple(self.kind.expansion * (width << index) for index in range(len(self.stage_blocks)))
+
+    def last_channels(self, width: int, out_stages: int) -> tuple[int, ...]:
+        """Output channels of the last `out_stages` stages. Raises ConfigError when there are not so many."""
+        count = len(self.stage_blocks)
+        if not 1 <= out_stages <= count:
+            raise ConfigError([f"OUT_STAGES is {out_stages}; it must be 1 to {count}, the number of stages. Give 1 for the last one."])
+        return self.out_channels(width)[-out_stages:]
+
+
+def plan_resnet(depth: int, stage_blocks: tuple[int, ...] = (), block: str = "") -> ResNetPlan:
+    """What a depth means, or what stands in its place.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        stage_blocks: blocks of each stage; () takes the depth's.
+        block: `basic` or `bottleneck`; '' takes the depth's.
+
+    Raises:
+        ConfigError: for another depth, or a stage without blocks.
+    """
+    if depth not in _DEPTHS:
+        known = ", ".join(str(known) for known in _DEPTHS)
+        raise ConfigError([f"DEPTH is {depth}; it must be one of {known}. Give STAGE_BLOCKS for a network of another depth."])
+    if stage_blocks and min(stage_blocks) < 1:
+        raise ConfigError(
+            [f"STAGE_BLOCKS is {list(stage_blocks)}; every stage must have at least 1 block. Leave out the stages that have none."]
+        )
+    plan = (block or _DEPTHS[depth][0], tuple(stage_blocks) or _DEPTHS[depth][1])
+    standard = {known: depth for depth, known in _DEPTHS.items()}
+    return ResNetPlan(BLOCK_KINDS[plan[0]], plan[1], standard.get(plan))
+
+
+def make_stages(
+    plan: ResNetPlan,
+    width: int,
+    *,
+    dims: int,
+    extra_channels: Sequence[int] = (),
+    temporal_kernels: tuple[tuple[int, ...], ...] = (),
+    nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
+    norm_eps: float = 1e-5,
+) -> nn.ModuleList:
+    """All stages of a ResNet; each but the first halves height and width, none strides in time.
+
+    Args:
+        width: channels that enter the first stage, and its width.
+        dims: 2 or 3.
+        extra_channels: per stage, channels that another pathway adds to the stage's input; () for none.
+        temporal_kernels: per stage, see make_stage; () for 1 everywhere.
+        nonlocal_blocks: per stage, see make_stage; () for none.
+    """
+    count = len(plan.stage_blocks)
+    extra_channels = extra_channels or (0,) * count
+    temporal_kernels = temporal_kernels or ((1,),) * count
+    nonlocal_blocks = nonlocal_blocks or ((),) * count
+    _check_per_stage(plan.stage_blocks, temporal_kernels, nonlocal_blocks)
+    stages, channels = nn.ModuleList(), width
+    for index, blocks in enumerate(plan.stage_blocks):
+        step = 1 if index == 0 else 2
+        stage = make_stage(
+            channels + extra_channels[index],
+            width << index,
+            kind=plan.kind,
+            blocks=blocks,
+            stride=(step, step) if dims == 2 else (1, step, step),
+            temporal_kernels=temporal_kernels[index],
+            nonlocal_blocks=nonlocal_blocks[index],
+            norm_eps=norm_eps,
+        )
+        stages.append(stage)
+        channels = plan.out_channels(width)[index]
+    return stages
+
+
+def make_stage(
+    in_channels: int,
+    width: int,
+    *,
+    kind: BlockKind,
+    blocks: int,
+    stride: tuple[int, ...],
+    temporal_kernels: tuple[int, ...] = (1,),
+    nonlocal_blocks: tuple[int, ...] = (),
+    norm_eps: float = 1e-5,
+) -> nn.Sequential:
+    """Residual blocks in a row; the first one strides, and projects its shortcut where stride or channels change.
+
+    Args:
+        width: of the blocks; the stage gives `kind.expansion * width` channels.
+        stride: of the first block; 3 numbers (t, h, w) build a 3-D stage, 2 numbers a 2-D one.
+        temporal_kernels: in frames, one per block, repeated to the stage's end: (3, 1) gives 3, 1, 3, 1, ... 3-D only.
+        nonlocal_blocks: indices of the blocks that end with a non-local block. 3-D only.
+    """
+    out_channels = kind.expansion * width
+    stage = []
+    for index in range(blocks):
+        block_stride = stride if index == 0 else (1,) * len(stride)
+        channels = in_channels if index == 0 else out_channels
+        convs = kind.make_convs(channels, width, stride=block_stride, temporal_kernel=temporal_kernels[index % len(temporal_kernels)])
+        shortcut = make_shortcut(channels, out_channels, stride=block_stride, norm_eps=norm_eps)
+        after = NonLocal(out_channels, norm_eps=norm_eps) if index in nonlocal_blocks else None
+        stage.append(ResidualBlock(convs, shortcut=shortcut, dims=len(stride), norm_eps=norm_eps, after=after))
+    return nn.Sequential(*stage)
+
+
+def make_shortcut(in_channels: int, out_channels: int, *, stride: tuple[int, ...], norm_eps: float = 1e-5) -> nn.Module:
+    """Identity, or a strided 1x1 convolution and its norm where stride or channels change."""
+    if in_channels == out_channels and max(stride) == 1:
+        return nn.Identity()
+    conv = make_conv(in_channels, out_channels, kernel=(1,) * len(stride), stride=stride)
+    return ConvNorm(conv, relu=False, norm_eps=norm_eps)
+
+
+def _check_per_stage(stage_blocks: tuple[int, ...], temporal_kernels: tuple, nonlocal_blocks: tuple) -> None:
+    count = len(stage_blocks)
+    mistakes = [
+        f"{name} has {len(values)} entries; the network has {count} stages. Give one entry per stage."
+        for name, values in (("TEMPORAL_KERNELS", temporal_kernels), ("NONLOCAL_BLOCKS", nonlocal_blocks))
+        if len(values) != count
+    ]
+    for index, kernels in enumerate(temporal_kernels):
+        if not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
+            mistakes.append(
+                f"TEMPORAL_KERNELS of stage {index} is {list(kernels)}; it must hold odd numbers, at least one. Write [1] for none in time."
+            )
+    for index, (blocks, chosen) in enumerate(zip(stage_blocks, nonlocal_blocks, strict=False)):
+        mistakes += [
+            f"NONLOCAL_BLOCKS names block {block} of stage {index}; that stage has blocks 0 to {blocks - 1}. Name one of those."
+            for block in chosen
+            if not 0 <= block < blocks
+        ]
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def _kernel(dims: int, temporal: int, spatial: int) -> tuple[int, ...]:
+    return (spatial, spatial) if dims == 2 else (temporal, spatial, spatial)

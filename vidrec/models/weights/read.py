@@ -1,0 +1,86 @@
+"""Weights files to state dicts. Nothing in a file is ever executed."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vidrec.utils.errors import WeightsError
+
+# What torch says of a pickle that would call something; of any other damage it says something else.
+_WOULD_RUN_CODE = (
+    "Unsupported global",
+    "Unsupported class",
+    "Trying to call",
+    "not an allowed global",
+    "Trying to instantiate",
+    "disallowed",
+)
+
+
+def read_state(path: str | Path) -> dict[str, torch.Tensor]:
+    """The state dict in a weights file.
+
+    Args:
+        path: `.safetensors`, or what torch.save wrote: a bare state dict, or a checkpoint that holds one under `model`
+            (vidrec) or `state_dict`. A leading `module.` of every name is taken off.
+
+    Raises:
+        WeightsError: for a file that is missing, damaged, would run code, or holds something else.
+    """
+    if not Path(path).is_file():
+        raise WeightsError(
+            f"there is no weights file {str(path)!r}; it must be a .pth, .pt or .safetensors file. Check CONFIG.MODEL.PRETRAINED_PATH."
+        )
+    path = Path(path)
+    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    for key in ("model", "state_dict"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise WeightsError(
+            f"{path} holds {_describe(content)}; it must hold a state dict (name -> tensor), bare or under the key 'model'. "
+            "Save model.state_dict(), or give a checkpoint of vidrec."
+        )
+    if all(name.startswith("module.") for name in content):
+        content = {name.removeprefix("module."): tensor for name, tensor in content.items()}
+    return dict(content)
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if any(words in str(error) for words in _WOULD_RUN_CODE):
+            raise WeightsError(
+                f"{path} holds objects that would run code when loaded; only tensors and plain values are read. It was not loaded. "
+                "If you trust its author, load it elsewhere and save its state dict alone."
+            ) from error
+        raise WeightsError(_damaged(path, error)) from error
+    except Exception as error:  # a damaged file can break the unpickler in any way; it is always the file's fault
+        raise WeightsError(_damaged(path, error)) from error
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path, device="cpu")
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(_damaged(path, error)) from error
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (
+        f"{path} cannot be read ({path.stat().st_size:,} bytes: {reason[:120]}); it must be a whole .pth, .pt or .safetensors file. "
+        "It is cut short or no weights file: get it again."
+    )
+
+
+def _describe(content: Any) -> str:
+    if isinstance(content, dict):
+        return f"a dict with the keys {', '.join(map(repr, list(content)[:5]))}" if content else "an empty dict"
+    return f"a {type(content).__name__}"
