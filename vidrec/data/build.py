@@ -1,0 +1,126 @@
+"""Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from vidrec.data.decoders.base import DECODERS, check_decoder
+from vidrec.data.opencv import import_cv2
+from vidrec.registry import Registry
+from vidrec.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset, Sampler
+
+    from vidrec.data.loaders import VideoLoader
+
+__all__ = ["DATASETS", "DECODERS", "SAMPLERS", "build_dataset", "build_loader", "build_sampler", "class_names"]
+
+DATASETS = Registry(
+    "dataset",
+    {"ClipDataset": "vidrec.data.datasets:ClipDataset", "MultiViewDataset": "vidrec.data.datasets:MultiViewDataset"},
+)
+SAMPLERS = Registry(
+    "sampler",
+    {"TrainSampler": "vidrec.data.samplers:TrainSampler", "EvalSampler": "vidrec.data.samplers:EvalSampler"},
+)
+
+# Arguments that build_dataset and build_sampler supply, for whoever checks a section without building it.
+DATASET_GIVEN = ("table", "clip_len", "frame_stride", "short_side", "squeeze_to", "decoder")
+SAMPLER_GIVEN = ("num_samples", "batch_size", "rank", "world_size", "seed")
+
+Split = Literal["train", "val", "test"]
+
+
+def build_dataset(cfg: Any, split: Split) -> "Dataset":
+    """The dataset of a split, its annotation file read and checked.
+
+    train: random clips of DATA.TRAIN_*. val: one center clip and crop of CROP_SIZE of DATA.VAL_*. test: TEST_NUM_SEGMENT x
+    TEST_NUM_CROP views of SHORT_SIDE_SIZE of DATA.VAL_*.
+
+    Raises:
+        DataError: annotation file or data folder missing, empty list, wrong lines.
+        ConfigError: sizes that do not go together.
+        UserError: OpenCV or the decoder asked for cannot be imported.
+    """
+    from vidrec.data.annotations import read_table
+
+    data = cfg.CONFIG.DATA
+    check_decoder(data.DECODER)
+    import_cv2()
+    train = split == "train"
+    table = read_table(
+        data.TRAIN_ANNO_PATH if train else data.VAL_ANNO_PATH,
+        data_folder=data.TRAIN_DATA_PATH if train else data.VAL_DATA_PATH,
+        num_classes=data.NUM_CLASSES,
+    )
+    given = {"train": _train_arguments, "val": _val_arguments, "test": _test_arguments}[split](cfg)
+    section = data.TRAIN_DATASET if train else data.VAL_DATASET
+    try:
+        return DATASETS.build(section, table=table, **_common_arguments(data), **given)
+    except ValueError as error:
+        raise ConfigError([f"CONFIG.DATA ({split}): {error} Change CROP_SIZE, SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
+
+
+def build_sampler(cfg: Any, dataset: "Dataset", split: Split, *, rank: int, world_size: int) -> "Sampler":
+    """This process's share of the dataset. Raises DataError where the training list is shorter than one global batch."""
+    train = split == "train"
+    return SAMPLERS.build(
+        cfg.CONFIG.DATA.TRAIN_SAMPLER if train else cfg.CONFIG.DATA.VAL_SAMPLER,
+        num_samples=len(dataset),
+        batch_size=cfg.CONFIG.TRAIN.BATCH_SIZE,
+        rank=rank,
+        world_size=world_size,
+        seed=cfg.CONFIG.TRAIN.SEED,
+    )
+
+
+def build_loader(
+    cfg: Any, dataset: "Dataset", sampler: "Sampler", split: Split, *, local_world_size: int, pin_memory: bool
+) -> "VideoLoader":
+    """ClipBatches of TRAIN.BATCH_SIZE (train) or one EvalVideo at a time (val, test), from DATA.NUM_WORKERS processes."""
+    from vidrec.data.loaders import make_loader, worker_count
+
+    return make_loader(
+        dataset,
+        sampler,
+        batch_size=cfg.CONFIG.TRAIN.BATCH_SIZE if split == "train" else None,
+        num_workers=worker_count(cfg.CONFIG.DATA.NUM_WORKERS, local_world_size=local_world_size),
+        pin_memory=pin_memory,
+    )
+
+
+def class_names(cfg: Any) -> list[str] | None:
+    """The names of DATA.CLASS_NAMES in the order of the labels, None where no file is given. Raises DataError."""
+    from vidrec.data.annotations import read_class_names
+
+    data = cfg.CONFIG.DATA
+    return read_class_names(data.CLASS_NAMES, num_classes=data.NUM_CLASSES) if data.CLASS_NAMES else None
+
+
+def _common_arguments(data: Any) -> dict[str, Any]:
+    return {
+        "clip_len": data.CLIP_LEN,
+        "frame_stride": data.FRAME_RATE,
+        "short_side": data.SHORT_SIDE_SIZE,
+        "squeeze_to": None if data.KEEP_ASPECT_RATIO else (data.NEW_HEIGHT, data.NEW_WIDTH),
+        "decoder": data.DECODER,
+    }
+
+
+def _train_arguments(cfg: Any) -> dict[str, Any]:
+    data = cfg.CONFIG.DATA
+    return {
+        "num_segments": data.NUM_SEGMENT,
+        "crop_size": data.CROP_SIZE,
+        "scale_range": tuple(data.SCALE_RANGE),
+        "flip_prob": data.FLIP_PROB,
+        "seed": cfg.CONFIG.TRAIN.SEED,
+    }
+
+
+def _val_arguments(cfg: Any) -> dict[str, Any]:
+    return {"num_segments": cfg.CONFIG.DATA.NUM_SEGMENT, "crop_size": cfg.CONFIG.DATA.CROP_SIZE}
+
+
+def _test_arguments(cfg: Any) -> dict[str, Any]:
+    data = cfg.CONFIG.DATA
+    return {"num_clips": data.TEST_NUM_SEGMENT, "num_crops": data.TEST_NUM_CROP, "crop_size": data.SHORT_SIDE_SIZE}

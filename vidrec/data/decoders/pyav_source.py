@@ -1,0 +1,71 @@
+"""A local video file opened with PyAV: its container and its one video stream."""
+
+import os
+from collections.abc import Iterator
+
+import av
+
+from vidrec.utils.errors import VideoError
+
+
+class Source:
+    """An open file that can be read again from its very beginning, whatever its format says about seeking.
+
+    Args:
+        path: absolute path of a local file.
+        container: the same file already opened by `open_container`; the source closes it.
+    """
+
+    def __init__(self, path: str, container: av.container.InputContainer | None = None):
+        self.path = path
+        self._open(container if container is not None else open_container(path))
+
+    def reopen(self) -> None:
+        self.close()
+        self._open(open_container(self.path))
+
+    def packets(self) -> Iterator[av.Packet]:
+        """The stream's packets from the current place; the last, empty one asks the decoder for the frames that it holds back."""
+        return self.container.demux(self.stream)
+
+    def close(self) -> None:
+        self.container.close()
+
+    def _open(self, container: av.container.InputContainer) -> None:
+        self.container = container
+        try:
+            self.stream = video_stream(container, self.path)
+        except VideoError:
+            container.close()
+            raise
+        self.stream.codec_context.thread_count = 1
+
+
+def open_container(path: str) -> av.container.InputContainer:
+    """Opens a local file and reads its headers. Raises VideoError naming the path and the reason.
+
+    The `file:` in front keeps names such as `-x.mp4` or `concat:a` from being taken for something else, and the list of allowed
+    protocols keeps a playlist from reaching out to the network. Titles in a broken encoding are no reason to refuse a video.
+    """
+    try:
+        return av.open("file:" + path, metadata_errors="ignore", options={"protocol_whitelist": "file"})
+    except (av.error.FFmpegError, OSError) as error:
+        raise damaged(path, error) from error
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path)
+        raise VideoError(f"{shown!r} cannot be read: its name is not UTF-8; FFmpeg takes UTF-8 names only. Rename the file.") from error
+
+
+def video_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:
+    """The first video stream that is no cover picture. Raises VideoError where there is none."""
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic and stream.codec_context is not None:
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise VideoError(f"{path} cannot be read: it has no video stream that can be decoded, it holds {kinds}; a video is wanted.")
+
+
+def damaged(path: str, error: Exception) -> VideoError:
+    """The VideoError for a failure of FFmpeg: its own words without its numbers."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return VideoError(f"{path} cannot be read: {reason}; a video file that FFmpeg can decode is wanted. Fetch or encode it again.")

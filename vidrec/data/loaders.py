@@ -1,0 +1,111 @@
+"""Loader processes: how many, how they start, and how a mistake that a user can mend comes out of them."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from vidrec.data.datasets import ClipSample, collate_clips
+from vidrec.utils.errors import UserError
+
+
+class VideoLoader(DataLoader):
+    """A DataLoader that raises a worker's UserError as it is, without the worker's traceback in its message."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in super().__iter__():
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
+
+
+def make_loader(
+    dataset: Dataset, sampler: Sampler, *, batch_size: int | None, num_workers: int, pin_memory: bool = False
+) -> VideoLoader:
+    """A loader over a dataset of this package.
+
+    Args:
+        batch_size: training samples in a batch (ClipBatch); None: items as they are (EvalVideo).
+        num_workers: loader processes; 0 loads in this one. Never more than there are batches.
+    """
+    workers = min(num_workers, len(sampler) // (batch_size or 1))
+    return VideoLoader(
+        _Guarded(dataset),
+        sampler=sampler,
+        batch_size=batch_size,
+        drop_last=batch_size is not None,
+        collate_fn=_collate if batch_size is not None else _as_is,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=_start_worker,
+        multiprocessing_context=_context() if workers else None,
+    )
+
+
+def worker_count(num_workers: int, *, local_world_size: int) -> int:
+    """Loader processes of one process: as asked for, or, for 0, its share of the cores that it may use, at least one.
+
+    Example: 0 on 16 cores with 4 processes on the machine -> 4
+    """
+    if num_workers > 0:
+        return num_workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
+    return max(1, cores // local_world_size)
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """Workers are forked from a clean server, not from this process.
+
+    Here run threads of torch, of gloo or NCCL and of CUDA; a fork copies their locks in whatever state they are, and the child may wait
+    for ever (Python 3.14 gave up fork as the default for this). The server imports what workers need once for all loaders of this
+    process (about 2 s, mostly torch) and forks each worker from there, where `spawn` would import everything in each. Arrays of the table
+    travel in shared memory.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["vidrec.data.loaders", "vidrec.data.decoders.auto", "cv2"])
+    return context
+
+
+def _start_worker(worker_id: int) -> None:
+    """One thread per worker: the workers are the parallelism. OpenCV is held to one where it is imported, decoders where they open."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with_trainer, daemon=True).start()
+
+
+def _end_with_trainer() -> None:
+    """Ends this worker when the process that it loads for is gone, however that died.
+
+    torch's own watch looks at the parent, which is the fork server here; and the server lives as long as a worker does.
+    """
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+class _Guarded(Dataset):
+    """Returns a UserError instead of raising it, so that it passes from a worker to the loader whole."""
+
+    def __init__(self, dataset: Dataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return self.dataset[key]
+        except UserError as error:
+            return error
+
+
+def _collate(samples: list[ClipSample | UserError]) -> Any:
+    mistakes = [sample for sample in samples if isinstance(sample, UserError)]
+    return mistakes[0] if mistakes else collate_clips(samples)
+
+
+def _as_is(item: Any) -> Any:
+    return item
