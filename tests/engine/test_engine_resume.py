@@ -1,0 +1,71 @@
+"""A run killed with SIGKILL at any moment goes on to the same bits as the run that was not killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from engine_toy import Toy, digest, make_trainer, toy_config
+
+TOY = str(Path(__file__).with_name("engine_toy.py"))
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+def train(folder, **arguments) -> str:
+    """sha256 of the final weights of a run in this process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    toy = Toy(folder=str(folder), epochs=4, batch_norm=True, **arguments)
+    trainer, state = make_trainer(toy, toy_config(toy))
+    trainer.run(state)
+    torch.set_num_threads(threads)
+    return digest(trainer.model)
+
+
+def command(folder, **arguments):
+    pairs = [f"{key}={value}" for key, value in {"epochs": 4, "batch_norm": True, **arguments}.items()]
+    return [sys.executable, TOY, str(folder), *pairs]
+
+
+def names(folder):
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+def test_killed_in_an_epoch_and_then_in_a_save_ends_with_the_same_bits(tmp_path):
+    whole = train(tmp_path / "whole")
+    killed = tmp_path / "killed"
+    first = subprocess.run(command(killed, kill_at="1,3"), env=ENVIRONMENT, timeout=60)
+    assert (first.returncode, names(killed)) == (-signal.SIGKILL, ["epoch_0001.pth"])
+    # The second run saves the best of epoch 2 and then epoch 2 itself, in the middle of which it dies.
+    second = subprocess.run(command(killed, resume="auto", kill_in_save=2), env=ENVIRONMENT, timeout=60)
+    assert second.returncode == -signal.SIGKILL
+    left = names(killed)
+    assert left[:2] == ["best.pth", "epoch_0001.pth"] and left[2].startswith("epoch_0002.pth.tmp.") and len(left) == 3
+    assert train(killed, resume="auto") == whole
+    assert names(killed) == names(tmp_path / "whole")
+    ours, theirs = ((folder / "metrics.jsonl").read_text().count("\n") for folder in (killed, tmp_path / "whole"))
+    assert ours == theirs
+
+
+def wait_until_started(mark, process):
+    deadline = time.monotonic() + 60
+    while not mark.exists() or mark.read_text() != str(process.pid):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_ends_with_the_same_bits(tmp_path):
+    whole = train(tmp_path / "whole")
+    killed, moments = tmp_path / "killed", random.Random(0)
+    for _ in range(8):
+        with subprocess.Popen(command(killed, resume="auto"), env=ENVIRONMENT) as process:
+            wait_until_started(tmp_path / "started", process)
+            time.sleep(moments.uniform(0, 0.15))
+            process.kill()
+    assert train(killed, resume="auto") == whole

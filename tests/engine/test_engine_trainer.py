@@ -1,0 +1,201 @@
+"""The training loop on a tiny real network, and its record."""
+
+import io
+import json
+import logging
+import sys
+
+import pytest
+import torch
+from engine_toy import Toy, digest, make_trainer, toy_config, video_loader
+
+from vidrec.engine import progress
+from vidrec.engine.checkpoint import RunState
+from vidrec.engine.log import close_logging, logger, note, setup_logging
+from vidrec.engine.progress import WaitClock, _duration, shown
+from vidrec.engine.record import RunRecord
+from vidrec.engine.trainer import is_due
+from vidrec.utils.errors import DataError, UserError
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+    close_logging()
+
+
+def train(folder, **arguments):
+    toy = Toy(folder=str(folder), **arguments)
+    trainer, state = make_trainer(toy, toy_config(toy))
+    return trainer, trainer.run(state)
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("every", "total", "due"), [(3, 7, [3, 6, 7]), (1, 3, [1, 2, 3]), (0, 3, []), (5, 3, [3]), (2, 4, [2, 4])])
+def test_is_due(every, total, due):
+    assert [done for done in range(1, total + 1) if is_due(done, every, total)] == due
+
+
+def test_the_toy_learns_and_every_number_is_recorded(tmp_path):
+    _, state = train(tmp_path, epochs=10, dropout=0.0, lr=0.5)
+    assert (state.epoch, state.step, state.best) == (10, 0, 1.0)
+    found = lines(tmp_path)
+    assert [line["step"] for line in found if line["kind"] == "step" and line["epoch"] == 0] == [1, 3, 5]
+    epochs = [line for line in found if line["kind"] == "epoch"]
+    assert [line["epoch"] for line in epochs] == list(range(10))
+    assert epochs[0]["lr"] == 0.5 and epochs[9]["lr"] == pytest.approx(0.012235870926, rel=1e-9)
+    assert epochs[9]["loss"] < 0.3 < epochs[0]["loss"]
+    assert {line["clips"] for line in epochs} == {24}
+    assert [(line["epoch"], line["failed"]) for line in found if line["kind"] == "val"] == [(1, 0), (3, 0), (5, 0), (7, 0), (9, 0)]
+    step = next(line for line in found if line["kind"] == "step")
+    assert set(step) == {"kind", "epoch", "step", "loss", "top1", "top5", "lr", "clips_per_s", "data_share", "eta_s"}
+    assert 0.0 <= step["data_share"] <= 1.0
+    names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert names == ["best.pth", *(f"epoch_{epoch:04d}.pth" for epoch in range(1, 11))]
+    best = torch.load(tmp_path / "checkpoints/best.pth", weights_only=True)
+    first_perfect = min(line["epoch"] for line in found if line["kind"] == "val" and line["top1"] == 1.0)
+    assert (best["epoch"], best["best"]) == (first_perfect + 1, 1.0)
+
+
+def test_a_resumed_run_ends_with_the_same_bits_and_no_line_twice(tmp_path):
+    whole, _ = train(tmp_path / "whole", epochs=4, batch_norm=True)
+    train(tmp_path / "parts", epochs=4, batch_norm=True)
+    for name in ("epoch_0003.pth", "epoch_0004.pth"):
+        (tmp_path / "parts/checkpoints" / name).unlink()
+    resumed, state = train(tmp_path / "parts", epochs=4, batch_norm=True, resume="auto")
+    assert digest(resumed.model) == digest(whole.model)
+    assert state.epoch == 4
+
+    def numbers(folder):
+        timings = ("clips_per_s", "data_share", "eta_s")
+        return [{key: value for key, value in line.items() if key not in timings} for line in lines(folder)]
+
+    assert numbers(tmp_path / "parts") == numbers(tmp_path / "whole")
+
+
+def test_a_finished_run_has_nothing_left_to_do(tmp_path):
+    done, _ = train(tmp_path, epochs=2)
+    again, state = train(tmp_path, epochs=2, resume="auto")
+    assert (digest(again.model), state.epoch) == (digest(done.model), 2)
+
+
+def test_weights_do_not_depend_on_what_is_logged_or_validated(tmp_path):
+    plain, _ = train(tmp_path / "a", epochs=2)
+    toy = Toy(folder=str(tmp_path / "b"), epochs=2)
+    trainer, state = make_trainer(toy, toy_config(toy))
+    trainer.display_freq, trainer.val_freq, trainer.val_loader = 1, 1, video_loader(3)
+    trainer.run(state)
+    assert digest(trainer.model) == digest(plain.model)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_before_a_checkpoint(tmp_path):
+    with pytest.raises(UserError, match=r"The loss is (nan|inf) in epoch \d, at or just before step \d+; it must be finite"):
+        train(tmp_path, lr=1e30)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_unreadable_clips_are_logged_once_and_training_goes_on(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "vidrec")
+    _, state = train(tmp_path, epochs=2, bad="3,5", max_bad_share=0.1)
+    said = sorted(record.message for record in caplog.records)
+    assert said == [f"/videos/{index}.mp4 cannot be read: is empty. Another video takes its place." for index in (3, 5)]
+    assert state.epoch == 2
+
+
+def test_too_many_unreadable_clips_stop_the_run(tmp_path):
+    with pytest.raises(DataError, match=r"3 of 24 training videos cannot be read; CONFIG.DATA.MAX_BAD_SHARE allows 0\.1"):
+        train(tmp_path, bad="3,5,7", max_bad_share=0.1)
+
+
+def test_tensorboard_holds_scalars_and_config_once_after_resuming(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for start in (RunState(0), RunState(1)):
+        record = RunRecord(tmp_path, start=start, num_steps=10, tensorboard=tmp_path / "tb_log", config="CONFIG: {}")
+        for epoch in range(start.epoch, 3):
+            record.validation(epoch, top1=epoch / 10 + start.epoch)
+        record.close()
+    events = EventAccumulator(str(tmp_path / "tb_log")).Reload()
+    found = [(event.step, round(event.value, 6)) for event in events.Scalars("val/top1")]
+    assert found == [(9, 0.0), (19, 1.1), (29, 1.2)]
+    assert b"CONFIG: {}" in events.Tensors("config/text_summary")[0].tensor_proto.string_val[0]
+    assert [(line["epoch"], line["top1"]) for line in lines(tmp_path)] == [(0, 0.0), (1, 1.1), (2, 1.2)]
+
+
+def test_record_keeps_what_came_before_the_place_of_resuming(tmp_path):
+    entries = [("step", 0, 3), ("epoch", 0, None), ("val", 0, None), ("step", 1, 4), ("step", 1, 5), ("epoch", 1, None)]
+    rows = [{"kind": kind, "epoch": epoch} | ({} if step is None else {"step": step}) for kind, epoch, step in entries]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"kind": "st')
+    RunRecord(tmp_path, start=RunState(1, 5), num_steps=10)
+    assert lines(tmp_path) == rows[:4]
+
+
+def test_record_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/metrics.jsonl cannot be written \(.*\); make room, or choose a folder"):
+        RunRecord(tmp_path / "file", start=RunState(), num_steps=1)
+
+
+def test_log_goes_to_console_and_file_with_early_notes_first(tmp_path, capsys):
+    note("the devices decide")
+    setup_logging(tmp_path, level="INFO", filename="log.txt")
+    logging.getLogger("vidrec.engine.checkpoint").info("hello")
+    logger.debug("too fine")
+    texts = [line.split(" ", 3)[-1] for line in (tmp_path / "log.txt").read_text().splitlines()]
+    assert texts == ["the devices decide", "hello"]
+    assert [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()] == texts
+
+
+def test_other_ranks_send_warnings_only_with_their_rank(tmp_path, capsys):
+    setup_logging(tmp_path, rank=3)
+    logger.info("quiet")
+    logger.warning("cannot read")
+    assert [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()] == ["[rank 3] cannot read"]
+
+
+def test_a_log_file_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"log file .*nowhere/log.txt cannot be written \(No such file or directory\); choose a folder"):
+        setup_logging(tmp_path / "nowhere")
+
+
+def test_clock_counts_items_and_waiting():
+    clock = WaitClock("abc")
+    assert list(clock) == ["a", "b", "c"]
+    seconds, waited, items = clock.read()
+    assert items == 3 and 0.0 <= waited <= seconds
+    assert clock.read().items == 0
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.0, ["test 1/3", "test 2/3", "test 3/3"]), (10.0, [])])
+def test_a_test_says_where_it_is_after_some_seconds(caplog, monkeypatch, seconds, said):
+    caplog.set_level(logging.INFO, "vidrec")
+    monkeypatch.setattr(progress, "LINE_EVERY_S", seconds)
+    assert list(shown("abc", 3, "test")) == ["a", "b", "c"]
+    assert [record.message for record in caplog.records] == said
+
+
+def test_duration():
+    assert (_duration(3725.2), _duration(0.4)) == ("1:02:05", "0:00:00")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_a_bar_and_the_file_gets_lines(tmp_path, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    setup_logging(tmp_path)
+    train(tmp_path, epochs=1, num_train=8)
+    shown_text = terminal.getvalue()
+    assert "epoch 1/1: 100%" in shown_text and " clips/s data " in shown_text
+    assert "epoch 1/1 step 2/2" not in shown_text, "the bar shows that"
+    assert "epoch 1/1 training loss" in shown_text
+    assert "epoch 1/1 step 2/2 loss " in (tmp_path / "log.txt").read_text()

@@ -1,0 +1,75 @@
+"""Files that are whole or not there, however the process that writes them ends."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+_LEFTOVER = re.compile(r".+\.tmp\.(\d+)")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` once it is complete and on the disk; an earlier one stays until then.
+
+    It is written beside `path` as `name.tmp.<process id>`, synced and renamed; when the body fails it is removed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.tmp.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename last: the folder's entry is data of the folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Removes what killed processes left of `atomic_file` in a folder; files of living processes stay."""
+    found = [(path, _LEFTOVER.fullmatch(path.name)) for path in sorted(folder.iterdir())]
+    dead = [path for path, match in found if match and not _alive(int(match[1]))]
+    for path in dead:
+        path.unlink(missing_ok=True)
+    return dead
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def make_folder(folder: Path) -> Path:
+    """Creates a folder and those above it, where missing. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def room_text(folder: Path) -> str:
+    """`123,456 bytes are free there`, or that the folder cannot be looked at."""
+    try:
+        return f"{shutil.disk_usage(folder).free:,} bytes are free there"
+    except OSError as error:
+        return f"the folder cannot be looked at: {error.strerror}"

@@ -1,0 +1,107 @@
+"""Accuracies: of training, without waiting for the device at every step, and of whole videos, exact."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vidrec.utils.dist import all_gather_objects
+
+TOP = 5  # the k of top-k; fewer where there are fewer classes
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Means over `clips` training clips."""
+
+    loss: float
+    top1: float
+    top5: float
+    clips: int
+
+
+class TrainMeter:
+    """Sums of loss and hits that stay on the device until they are read."""
+
+    def __init__(self, device: torch.device):
+        self._sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, top-1 hits, top-5 hits, clips
+        self._read = [0.0] * 4
+
+    def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Adds one batch: its mean loss, logits [B, K] and labels [B]. Does not wait for the device."""
+        with torch.no_grad():
+            best = logits.topk(min(TOP, logits.shape[1]), dim=1).indices  # [B, k]
+            hits = best == labels[:, None]
+            batch = torch.stack([loss.detach() * len(labels), hits[:, 0].sum(), hits.sum(), labels.new_tensor(len(labels))])
+            self._sums += batch
+
+    def read(self) -> Averages:
+        """Averages of this process since the last reading."""
+        sums = self._sums.tolist()
+        since, self._read = [new - old for new, old in zip(sums, self._read, strict=True)], sums
+        return _averages(since)
+
+    def total(self) -> Averages:
+        """Averages over everything and all processes; every process must call it."""
+        return _averages(np.sum(all_gather_objects(self._sums.tolist()), axis=0).tolist())
+
+
+def _averages(sums: list[float]) -> Averages:
+    loss, top1, top5, clips = sums
+    return Averages(loss / clips, top1 / clips, top5 / clips, int(clips))
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Accuracies in [0, 1] over all videos; a video that could not be read counts as wrong.
+
+    Attributes:
+        top5: the label is among the `k` highest scores; k is 5, or the number of classes where that is smaller.
+        mean_class: mean of the classes' own accuracies, over the classes that have a video.
+        absent_classes: the labels without a video, left out of `mean_class`.
+    """
+
+    top1: float
+    top5: float
+    k: int
+    mean_class: float
+    num_videos: int
+    num_failed: int
+    absent_classes: list[int]
+
+
+def accuracies(scores: np.ndarray, labels: np.ndarray, failed: np.ndarray) -> Accuracies:
+    """Accuracies from the scores of whole videos.
+
+    Args:
+        scores: [N, K]; rows of videos that could not be read are not looked at.
+        labels: [N] int64 in [0, K).
+        failed: [N] bool, True for a video that could not be read.
+
+    Example: scores [[2, 1], [3, 0], [NaN, NaN]], labels [0, 1, 1], failed [F, F, T] -> top1 1/3, top5 2/3 (k 2), mean_class 0.5
+    """
+    from torchmetrics.functional.classification import multiclass_accuracy  # takes seconds to import
+
+    num_videos, num_classes = scores.shape
+    k = min(TOP, num_classes)
+    of_class = np.bincount(labels, minlength=num_classes)
+    read_of_class = np.bincount(labels[~failed], minlength=num_classes)
+    hits = hits_k = 0
+    hits_of_class = np.zeros(num_classes)
+    if not failed.all():
+        read = torch.from_numpy(scores[~failed]), torch.from_numpy(labels[~failed]), num_classes
+        # Counts, since torchmetrics' float32 shares are not exact.
+        hits = round(multiclass_accuracy(*read, average="micro", validate_args=False).item() * len(read[1]))
+        hits_k = round(multiclass_accuracy(*read, average="micro", top_k=k, validate_args=False).item() * len(read[1]))
+        hits_of_class = np.rint(multiclass_accuracy(*read, average=None, validate_args=False).numpy() * read_of_class)
+    present = of_class > 0
+    return Accuracies(
+        top1=hits / num_videos,
+        top5=hits_k / num_videos,
+        k=k,
+        mean_class=float(np.mean(hits_of_class[present] / of_class[present])),
+        num_videos=num_videos,
+        num_failed=int(failed.sum()),
+        absent_classes=np.flatnonzero(~present).tolist(),
+    )

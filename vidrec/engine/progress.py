@@ -1,0 +1,128 @@
+"""What a person watching sees: a bar on a terminal, plain lines elsewhere; and how long the loop waited for data."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from vidrec.engine.log import logger
+from vidrec.utils.dist import is_main
+
+LINE_EVERY_S = 10.0  # of `shown`, where there is no terminal
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One display of training: averages since the last one, on the main process.
+
+    Attributes:
+        epoch, step: from 0.
+        clips_per_s: of all processes together.
+        data_share: share of the time in which the loop waited for data, 0 to 1.
+        eta_s: seconds until the run ends, validation not counted.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    top1: float
+    top5: float
+    lr: float
+    clips_per_s: float
+    data_share: float
+    eta_s: float
+
+
+class Wait(NamedTuple):
+    """Seconds that passed, those of them spent waiting, and the items that came."""
+
+    seconds: float
+    waited: float
+    items: int
+
+
+class WaitClock:
+    """Iterates over a loader and measures how long its consumer waits for the items."""
+
+    def __init__(self, items: Iterable[Any]):
+        self._items = items
+        self._since = time.perf_counter()
+        self._waited, self._count = 0.0, 0
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator = iter(self._items)
+        while True:
+            asked = time.perf_counter()
+            item = next(iterator, self)  # the clock itself is no item
+            self._waited += time.perf_counter() - asked
+            if item is self:
+                return
+            self._count += 1
+            yield item
+
+    def read(self) -> Wait:
+        """What happened since the last reading."""
+        now = time.perf_counter()
+        wait = Wait(now - self._since, self._waited, self._count)
+        self._since, self._waited, self._count = now, 0.0, 0
+        return wait
+
+
+class TrainDisplay:
+    """Shows the steps of one epoch: a bar that moves every step on a terminal, else a line for every report."""
+
+    def __init__(self, epoch: int, *, num_epochs: int, num_steps: int):
+        self._title = f"epoch {epoch + 1}/{num_epochs}"
+        self._num_steps = num_steps
+        self._bar = _bar(self._title, num_steps, unit="step")
+
+    def advance(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def show(self, report: StepReport) -> None:
+        numbers = (
+            f"loss {report.loss:.4f} top1 {report.top1:.3f} lr {report.lr:.2e} "
+            f"{report.clips_per_s:.1f} clips/s data {report.data_share:.0%} eta {_duration(report.eta_s)}"
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(numbers)
+        logger.info("%s step %d/%d %s", self._title, report.step + 1, self._num_steps, numbers, extra={"in_bar": True})
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def shown(items: Iterable[Any], total: int, title: str) -> Iterator[Any]:
+    """The items, with a bar on a terminal or now and then a line elsewhere; silent on processes other than the main one.
+
+    Args:
+        total: number of items of this process.
+    """
+    bar, said = _bar(title, total, unit="video"), time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if bar is not None:
+            bar.update()
+        elif is_main() and time.monotonic() - said >= LINE_EVERY_S:
+            logger.info("%s %d/%d", title, done, total)
+            said = time.monotonic()
+    if bar is not None:
+        bar.close()
+
+
+def _bar(title: str, total: int, *, unit: str) -> Any:
+    """A tqdm bar, or None where nobody would see it move."""
+    if not (is_main() and sys.stderr.isatty()):
+        return None
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=title, unit=unit, leave=False, dynamic_ncols=True)
+
+
+def _duration(seconds: float) -> str:
+    """Example: 3725.2 -> 1:02:05"""
+    minutes, second = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"

@@ -1,0 +1,171 @@
+"""Scores of whole videos: every view of a video through the network, one vector per video, every video exactly once."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vidrec.data.transforms import cut_views, normalize_clips
+from vidrec.engine.progress import shown
+from vidrec.utils.dist import gather_objects
+from vidrec.utils.errors import DataError, UserError
+
+
+@dataclass(frozen=True)
+class VideoScores:
+    """The outcome of a test, in the order of the annotation file.
+
+    Attributes:
+        scores: [N, K] float32, mean of the raw logits of the views; NaN in the rows of videos that could not be read.
+        labels: [N] int64.
+        reasons: index -> why the video could not be read.
+        seconds: wall time.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    reasons: dict[int, str]
+    seconds: float
+
+    @property
+    def failed(self) -> np.ndarray:
+        """[N] bool, True for a video that could not be read."""
+        return np.isin(np.arange(len(self.labels)), list(self.reasons))
+
+
+@dataclass
+class _Part:
+    """What one process found: a row per video, score None where it could not be read."""
+
+    indices: list[int]
+    labels: list[int]
+    scores: list[np.ndarray | None]
+    reasons: dict[int, str]
+
+    def add(self, video: Any, score: np.ndarray | None) -> None:
+        self.indices.append(int(video.index))
+        self.labels.append(int(video.label))
+        self.scores.append(score)
+        if video.failure is not None:
+            self.reasons[int(video.index)] = video.failure.reason
+
+
+class Tester:
+    """Forwards all views of a video and averages their logits.
+
+    Args:
+        model: the plain network, on `device`; not wrapped for several processes, since these have videos of their own.
+        mean, std: RGB, of values in [0, 1].
+        views_per_batch: views of one forward; the scores do not depend on it beyond rounding.
+        share_batches: put several videos of few views into one forward. Faster in a validation of one view per video; a score
+            then depends, in its last digits, on the neighbors, and so on the number of processes.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        device: torch.device,
+        mean: Sequence[float],
+        std: Sequence[float],
+        views_per_batch: int,
+        share_batches: bool = False,
+    ):
+        self.model, self.device, self.mean, self.std = model, device, mean, std
+        self.views_per_batch, self.share_batches = views_per_batch, share_batches
+
+    def run(self, loader: Iterable[Any], *, num_videos: int, title: str = "test") -> VideoScores | None:
+        """Scores of all videos on the main process, None on the others; every process must call it.
+
+        Args:
+            loader: EvalVideo items of this process; over all processes every index of [0, num_videos) exactly once.
+
+        Raises:
+            DataError: no video could be read.
+            UserError: the network's scores are not finite.
+        """
+        started = time.perf_counter()
+        was_training = self.model.training
+        self.model.eval()
+        part = self._score(shown(loader, len(loader), title))
+        self.model.train(was_training)
+        parts = gather_objects(part)
+        return None if parts is None else _merge(parts, num_videos, started)
+
+    @torch.inference_mode()
+    def _score(self, videos: Iterable[Any]) -> _Part:
+        part = _Part([], [], [], {})
+        for group in self._groups(videos):
+            readable = [video for video in group if video.failure is None]
+            for video, logits in zip(readable, self._forward(readable), strict=True):
+                part.add(video, logits.double().mean(0).float().cpu().numpy())
+            for video in group:
+                if video.failure is not None:
+                    part.add(video, None)
+        return part
+
+    def _groups(self, videos: Iterable[Any]) -> Iterator[list[Any]]:
+        """Videos one by one, or as many as fill a forward with `share_batches`."""
+        group: list[Any] = []
+        for video in videos:
+            group.append(video)
+            views = sum(_num_views(member) for member in group)
+            if not self.share_batches or views >= self.views_per_batch:
+                yield group
+                group = []
+        if group:
+            yield group
+
+    def _forward(self, videos: list[Any]) -> Sequence[Tensor]:
+        """Logits [V, K] of the V views of each video."""
+        if not videos:
+            return []
+        counts = [_num_views(video) for video in videos]
+        frames = [video.frames.to(self.device, non_blocking=True) for video in videos]
+        logits = []
+        for start in range(0, sum(counts), self.views_per_batch):
+            views, first = [], 0
+            for video, count, pixels in zip(videos, counts, frames, strict=True):
+                begin, end = max(start - first, 0), min(start + self.views_per_batch - first, count)
+                if begin < end:
+                    views.append(cut_views(pixels, video.views, begin, end))
+                first += count
+            clips = torch.cat(views) if len(views) > 1 else views[0]  # [v, T, h, w, 3] uint8
+            logits.append(self.model(normalize_clips(clips, self.mean, self.std)))
+        return torch.cat(logits).split(counts)
+
+
+def _num_views(video: Any) -> int:
+    return 0 if video.failure is not None else len(video.views.boxes)
+
+
+def _merge(parts: list[_Part], num_videos: int, started: float) -> VideoScores:
+    """One table of the parts of all processes, after checking that every video is there exactly once."""
+    indices = np.array([index for part in parts for index in part.indices], dtype=np.int64)
+    labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
+    rows = [score for part in parts for score in part.scores]
+    reasons = {index: reason for part in parts for index, reason in part.reasons.items()}
+    counts = np.bincount(indices, minlength=num_videos)
+    if len(counts) != num_videos or (counts != 1).any():
+        odd = np.flatnonzero(counts != 1)[:10].tolist()
+        raise RuntimeError(f"{len(indices)} results for {num_videos} videos; not exactly one for the indices {odd}: the sampler errs")
+    width = next((len(row) for row in rows if row is not None), None)
+    if width is None:
+        raise DataError(
+            f"None of the {num_videos} videos could be read (the first: {reasons[0]}); "
+            "check CONFIG.DATA.VAL_DATA_PATH and the annotation file."
+        )
+    order = np.argsort(indices)
+    missing = np.full(width, np.nan, dtype=np.float32)
+    scores = np.stack([missing if rows[place] is None else rows[place] for place in order])
+    bad = [index for index in np.flatnonzero(~np.isfinite(scores).all(1)).tolist() if index not in reasons]
+    if bad:
+        raise UserError(
+            f"The network gives scores that are not finite for {len(bad)} of {num_videos} videos (index {bad[0]} first); "
+            "its weights are damaged or have diverged. Use other weights, or train with a lower CONFIG.TRAIN.LR."
+        )
+    return VideoScores(scores, labels[order], dict(sorted(reasons.items())), time.perf_counter() - started)
