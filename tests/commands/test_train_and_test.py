@@ -1,0 +1,237 @@
+"""The two tools, as a user types them: what they write, how they start, and what they say to bad input."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TORCHRUN_2, run_tool
+
+from vidrec.commands import test as test_command
+from vidrec.commands import train as train_command
+
+
+def weights_of(folder):
+    return torch.load(folder / "checkpoints" / "epoch_0002.pth", weights_only=True)["model"]
+
+
+def equal_weights(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.fixture(scope="module")
+def trained(demo_data, tmp_path_factory):
+    """A finished run of the tiny config: (its config file, its folder)."""
+    from conftest import CONFIG
+
+    folder = tmp_path_factory.mktemp("trained")
+    path = folder / "tiny.yaml"
+    path.write_text(CONFIG.replace("{data}", str(demo_data)).replace("{runs}", str(folder / "runs")))
+    done = run_tool("train_ddp_pytorch.py", "--config-file", path)
+    assert "best validation top-1" in done.stderr
+    return path, folder / "runs" / "run"
+
+
+def test_training_writes_the_files_of_a_run(trained):
+    _, folder = trained
+    files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file() and "tb_log" not in file.parts)
+    assert files == [
+        "checkpoints/best.pth",
+        "checkpoints/epoch_0001.pth",
+        "checkpoints/epoch_0002.pth",
+        "config.yaml",
+        "log.txt",
+        "metrics.jsonl",
+    ]
+    assert len(list((folder / "tb_log").iterdir())) == 1
+    entries = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps, epochs, vals = ([entry for entry in entries if entry["kind"] == kind] for kind in ("step", "epoch", "val"))
+    assert [(entry["epoch"], entry["step"]) for entry in steps] == [(0, 1), (0, 3), (0, 5), (1, 1), (1, 3), (1, 5)]
+    assert [(entry["epoch"], entry["clips"]) for entry in epochs] == [(0, 24), (1, 24)]
+    assert [entry["epoch"] for entry in vals] == [0, 1]
+    assert "CONFIG.TRAIN.LR: 0.01" not in (folder / "log.txt").read_text()  # equal to the default
+    assert "CONFIG.TRAIN.SEED: 3 (default 0)" in (folder / "log.txt").read_text()
+
+
+@pytest.fixture(scope="module")
+def tested(trained):
+    """The results of the trained run with one process: the eval folder."""
+    path, folder = trained
+    done = run_tool("test_ddp_pytorch.py", "--config-file", path)
+    assert "of 10 videos with 9 views (3 x 3), 0 unreadable" in done.stderr
+    return folder / "eval"
+
+
+def test_result_files_agree_with_each_other(trained, tested, demo_data):
+    result = json.loads((tested / "result.json").read_text())
+    table = np.load(tested / "scores.npz")
+    rows = list(csv.DictReader((tested / "predictions.csv").read_text().splitlines()))
+    assert table["scores"].shape == (10, 8) and table["indices"].tolist() == list(range(10))
+    top1 = float((table["scores"].argmax(1) == table["labels"]).mean())
+    assert result["accuracy"]["top1"] == pytest.approx(top1) and result["accuracy"]["views"] == 9
+    assert result["counts"] == {"videos": 10, "read": 10, "failed": 0}
+    assert result["weights"] == str(trained[1] / "checkpoints" / "best.pth")
+    assert [row["path"] for row in rows] == [str(demo_data / line.split()[0]) for line in (demo_data / "val.txt").read_text().splitlines()]
+    assert [int(row["prediction"]) for row in rows] == table["scores"].argmax(1).tolist()
+
+
+@pytest.mark.parametrize("launcher", ["plain", "torchrun"])
+def test_two_processes_give_the_scores_of_one(trained, tested, launcher):
+    path, _ = trained
+    options = ("DDP_CONFIG.NPROC_PER_NODE", 2) if launcher == "plain" else ()
+    start = (sys.executable,) if launcher == "plain" else TORCHRUN_2
+    run_tool("test_ddp_pytorch.py", "--config-file", path, "CONFIG.LOG.EVAL_DIR", launcher, *options, launcher=start)
+    one, two = np.load(tested / "scores.npz"), np.load(tested.parent / launcher / "scores.npz")
+    assert np.array_equal(one["labels"], two["labels"])
+    assert np.array_equal(one["scores"], two["scores"])
+
+
+def test_scores_do_not_depend_on_the_chunk_size(trained, tested):
+    path, folder = trained
+    assert test_command.main(["--config-file", str(path), "CONFIG.LOG.EVAL_DIR", "chunks", "CONFIG.VAL.BATCH_SIZE", "9"]) == 0
+    one, other = np.load(tested / "scores.npz")["scores"], np.load(folder / "chunks" / "scores.npz")["scores"]
+    assert np.abs(one - other).max() <= 1e-5 * one.std()
+    assert np.array_equal(one.argmax(1), other.argmax(1))
+
+
+def test_finished_run_resumes_to_itself_and_is_not_overwritten(trained, capsys):
+    path, folder = trained
+    before = (folder / "checkpoints" / "epoch_0002.pth").read_bytes()
+    with pytest.raises(SystemExit) as caught:
+        train_command.main(["--config-file", str(path)])
+    assert caught.value.code == 1 and "holds the checkpoints of an earlier run" in capsys.readouterr().err
+    assert train_command.main(["--config-file", str(path), "CONFIG.TRAIN.RESUME", "auto"]) == 0
+    with pytest.raises(SystemExit):
+        train_command.main(["--config-file", str(path), "CONFIG.TRAIN.RESUME", "auto", "CONFIG.TRAIN.LR", "0.5"])
+    assert "CONFIG.TRAIN.LR was 0.01 and is now 0.5" in capsys.readouterr().err
+    assert (folder / "checkpoints" / "epoch_0002.pth").read_bytes() == before
+
+
+def test_plain_start_of_two_processes_trains(config):
+    run_tool("train_ddp_pytorch.py", "--config-file", config, "DDP_CONFIG.NPROC_PER_NODE", 2, "CONFIG.TRAIN.BATCH_SIZE", 2)
+    assert (config.parent / "runs" / "run" / "checkpoints" / "epoch_0002.pth").is_file()
+
+
+@pytest.mark.slow
+def test_killed_run_resumes_to_the_same_weights(trained, config):
+    command = [sys.executable, str(ROOT / "tools" / "train_ddp_pytorch.py"), "--config-file", str(config), "CONFIG.TRAIN.RESUME", "auto"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    for line in process.stderr:
+        if "epoch 2/2 step 2/6" in line:  # in the middle of the second epoch
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not (config.parent / "runs" / "run" / "checkpoints" / "epoch_0002.pth").exists()
+    run_tool("train_ddp_pytorch.py", "--config-file", config, "CONFIG.TRAIN.RESUME", "auto")
+    assert equal_weights(weights_of(trained[1]), weights_of(config.parent / "runs" / "run"))
+
+
+# --- bad input: one clear message, a non-zero exit, no traceback ---
+
+
+def error_of(command, capsys, *arguments):
+    with pytest.raises(SystemExit) as caught:
+        command.main([str(argument) for argument in arguments])
+    assert caught.value.code == 1
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    return error
+
+
+def test_mistakes_of_schema_and_components_come_together(config, capsys):
+    text = config.read_text().replace("WIDTH: 4", "WIDHT: 4").replace("TEST_NUM_CROP: 3", "TEST_NUM_CROPS: 3")
+    config.write_text(text)
+    error = error_of(train_command, capsys, "--config-file", config, "CONFIG.DATA.VAL_SAMPLER.TYPE", "EvalSamplr")
+    assert "The config has 3 mistakes" in error
+    assert "TEST_NUM_CROPS is not a config key. Did you mean 'TEST_NUM_CROP'" in error
+    assert "CONFIG.MODEL.BACKBONE.WIDHT is not an argument of I3DResNet" in error and "Did you mean 'WIDTH'" in error
+    assert "CONFIG.DATA.VAL_SAMPLER.TYPE: 'EvalSamplr' is not a sampler" in error
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["CONFIG.DATA.TRAIN_ANNO_PATH", "/nowhere/train.txt"], "/nowhere/train.txt"),
+        (["CONFIG.DATA.TRAIN_DATA_PATH", "/nowhere"], "/nowhere"),
+        (["CONFIG.DATA.NUM_CLASSES", "5", "CONFIG.DATA.CLASS_NAMES", ""], "train.txt:6"),
+        (["CONFIG.TRAIN.BATCH_SIZE", "25"], "BATCH_SIZE"),
+        (["CONFIG.DATA.CLASS_NAMES", "/nowhere/classes.txt"], "/nowhere/classes.txt"),
+        (["CONFIG.INFERENCE.FEAT", "True"], "no loss"),
+        (["CONFIG.MODEL.PRETRAINED_PATH", "x.pth"], "CONFIG.MODEL.LOAD is False"),
+        (["CONFIG.MODEL.LOAD", "True", "CONFIG.MODEL.PRETRAINED_PATH", "/nowhere/x.pth"], "/nowhere/x.pth"),
+        (["CONFIG.LOG.BASE_PATH", "/proc/runs"], "cannot be made"),
+        (["CONFIG.TRAIN.RESUME", "/nowhere/epoch_0001.pth"], "/nowhere/epoch_0001.pth"),
+    ],
+)
+def test_training_refuses(config, capsys, overrides, words):
+    assert words in error_of(train_command, capsys, "--config-file", config, *overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [([], "There are no weights to test"), (["CONFIG.MODEL.PRETRAINED_PATH", "/nowhere/best.pth"], "/nowhere/best.pth")],
+)
+def test_testing_refuses(config, capsys, overrides, words):
+    assert words in error_of(test_command, capsys, "--config-file", config, *overrides)
+
+
+def test_checkpoint_of_other_classes_is_refused_with_both_numbers(trained, capsys):
+    path, folder = trained
+    best = folder / "checkpoints" / "best.pth"
+    error = error_of(
+        test_command, capsys, "--config-file", path, "CONFIG.DATA.NUM_CLASSES", 9, "CONFIG.DATA.CLASS_NAMES", "",
+        "CONFIG.MODEL.PRETRAINED_PATH", best,
+    )  # fmt: skip
+    assert "8" in error and "9" in error and "NUM_CLASSES" in error
+
+
+def test_unreadable_videos_count_as_wrong_and_are_listed(trained, demo_data, tmp_path):
+    path, folder = trained
+    data = tmp_path / "data"
+    shutil.copytree(demo_data, data)
+    lines = (data / "val.txt").read_text().split()
+    (data / lines[0]).write_bytes(b"")
+    (data / lines[2]).write_text("<html>404</html>")
+    (data / lines[4]).unlink()
+    overrides = ["CONFIG.DATA.VAL_ANNO_PATH", str(data / "val.txt"), "CONFIG.LOG.EVAL_DIR", "bad"]
+    assert test_command.main(["--config-file", str(path), *overrides]) == 0
+    result = json.loads((folder / "bad" / "result.json").read_text())
+    assert result["counts"] == {"videos": 10, "read": 7, "failed": 3}
+    assert [failure["index"] for failure in result["failed"]] == [0, 1, 2]
+    assert all(str(data) in failure["path"] for failure in result["failed"])
+
+
+def test_too_many_unreadable_training_videos_stop_the_run_and_few_do_not(config, demo_data, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(demo_data, data)
+    broken = (data / "train.txt").read_text().split()[0]
+    (data / broken).write_bytes(b"broken")
+    where = ["--config-file", config, "CONFIG.DATA.TRAIN_ANNO_PATH", data / "train.txt"]
+    error = error_of(train_command, capsys, *where)
+    assert "1 of 24 training videos cannot be read" in error and broken in error and "MAX_BAD_SHARE" in error
+    enough = [*where, "CONFIG.DATA.MAX_BAD_SHARE", "0.1", "CONFIG.LOG.EXP_NAME", "other"]
+    assert train_command.main([str(argument) for argument in enough]) == 0
+    log = (tmp_path / "runs" / "other" / "log.txt").read_text()
+    assert log.count(f"{data / broken} cannot be read") == 1
+
+
+def test_help_is_quick(tmp_path):
+    started = time.perf_counter()
+    done = run_tool("train_ddp_pytorch.py", "--help")
+    assert "--config-file" in done.stdout and time.perf_counter() - started < 2
+
+
+def test_run_of_two_processes_that_fails_ends_with_one_message(config):
+    done = run_tool(
+        "train_ddp_pytorch.py", "--config-file", config, "DDP_CONFIG.NPROC_PER_NODE", 2, "CONFIG.TRAIN.BATCH_SIZE", 25, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("BATCH_SIZE") >= 1 and "Traceback" not in done.stderr

@@ -1,0 +1,27 @@
+"""`python -m vidrec COMMAND ...`: the same commands as the files in tools/, for an installed wheel."""
+
+import importlib
+import sys
+
+COMMANDS = {
+    "train": "train a network from one YAML file",
+    "test": "test a network with many views per video",
+    "make_demo_data": "write the demo data set",
+    "benchmark_data": "measure what sampling and views cost beside the decode",
+    "check_install": "check that the packages of this environment work together",
+}
+
+
+def main(argv: list[str]) -> int:
+    """Runs a command by name; `-h`, no name or an unknown one lists them."""
+    if argv and argv[0].replace("-", "_") in COMMANDS:
+        return importlib.import_module(f"vidrec.commands.{argv[0].replace('-', '_')}").main(argv[1:])
+    lines = "\n".join(f"  {name:16} {what}" for name, what in COMMANDS.items())
+    wanted = bool(argv) and argv[0] in ("-h", "--help")
+    problem = "" if wanted or not argv else f"{argv[0]!r} is not a command.\n"
+    print(f"{problem}usage: python -m vidrec COMMAND [--help]\n\ncommands:\n{lines}", file=sys.stdout if wanted else sys.stderr)
+    return 0 if wanted else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

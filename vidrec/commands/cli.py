@@ -1,0 +1,37 @@
+"""What the commands share: their command line, and one clear message for what a user can mend."""
+
+import argparse
+from collections.abc import Callable
+
+from vidrec.utils.errors import UserError
+
+
+def config_parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """`--config-file F [KEY VALUE ...]`, as the tools of this field have it."""
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    parser.add_argument("--config-file", required=True, metavar="F", help="YAML file of the run")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY VALUE",
+        help="config keys that win over the file, for example CONFIG.TRAIN.LR 0.02",
+    )
+    return parser
+
+
+def run_command(command: Callable[[], None]) -> int:
+    """Runs a command and returns its exit code.
+
+    Raises:
+        SystemExit: with status 1, after an error that the user can mend was printed without a traceback.
+    """
+    from vidrec.engine.launch import exit_with
+    from vidrec.engine.log import close_logging
+
+    try:
+        command()
+    except UserError as error:
+        exit_with(error)
+    finally:
+        close_logging()
+    return 0

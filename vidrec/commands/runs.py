@@ -1,0 +1,111 @@
+"""The config a run starts from, and its folder."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from yacs.config import CfgNode
+
+from vidrec.config.load import config_difference, read_config
+from vidrec.utils.errors import ConfigError, UserError
+
+USE_TIME = "use_time"
+
+
+def load_run_config(path: str, overrides: Sequence[str]) -> CfgNode:
+    """The checked config, with the start time written into the run's name where it asks for it.
+
+    Raises:
+        ConfigError: with the mistakes of the schema and those of the component sections together.
+    """
+    cfg, mistakes = read_config(path, overrides)
+    mistakes += component_mistakes(cfg)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return with_key(cfg, "EXP_NAME", run_name(cfg.CONFIG.LOG.EXP_NAME, time.localtime()))
+
+
+def component_mistakes(cfg: CfgNode) -> list[str]:
+    """What the component sections hold that the classes they name do not take. Sections that are missing are not judged here."""
+    from vidrec.data.build import DATASET_GIVEN, DATASETS, SAMPLER_GIVEN, SAMPLERS
+    from vidrec.models.build import BACKBONES, HEAD_GIVEN, HEADS, NECK_GIVEN, NECKS
+
+    model, data = cfg.CONFIG.MODEL, cfg.CONFIG.DATA
+    sections = [
+        ("CONFIG.MODEL.BACKBONE", model.BACKBONE, BACKBONES, ()),
+        ("CONFIG.MODEL.NECK", model.NECK, NECKS, NECK_GIVEN),
+        ("CONFIG.MODEL.HEAD", model.HEAD, HEADS, HEAD_GIVEN),
+        ("CONFIG.DATA.TRAIN_DATASET", data.TRAIN_DATASET, DATASETS, DATASET_GIVEN),
+        ("CONFIG.DATA.VAL_DATASET", data.VAL_DATASET, DATASETS, DATASET_GIVEN),
+        ("CONFIG.DATA.TRAIN_SAMPLER", data.TRAIN_SAMPLER, SAMPLERS, SAMPLER_GIVEN),
+        ("CONFIG.DATA.VAL_SAMPLER", data.VAL_SAMPLER, SAMPLERS, SAMPLER_GIVEN),
+    ]
+    return [mistake for where, section, registry, given in sections if section for mistake in registry.mistakes(section, where, given)]
+
+
+def run_name(name: str, now: time.struct_time) -> str:
+    """The name with a trailing `use_time` replaced by the start time: `tsn_use_time` -> `tsn_20261122-141500`."""
+    return name[: -len(USE_TIME)] + time.strftime("%Y%m%d-%H%M%S", now) if name.endswith(USE_TIME) else name
+
+
+def with_key(cfg: CfgNode, key: str, value: str) -> CfgNode:
+    """A frozen copy of the config with another value of a LOG key."""
+    changed = cfg.clone()
+    changed.defrost()
+    changed.CONFIG.LOG[key] = value
+    changed.freeze()
+    return changed
+
+
+def open_run(cfg: CfgNode) -> tuple[CfgNode, Path]:
+    """Makes the run's folder and sends messages to its log file; all processes agree on the main one's name for it.
+
+    Returns:
+        The config with that name, and the folder BASE_PATH (`runs` when empty) / EXP_NAME.
+
+    Raises:
+        UserError: the folder cannot be made or written.
+    """
+    from vidrec.engine.log import setup_logging
+    from vidrec.utils import dist
+
+    log = cfg.CONFIG.LOG
+    name = dist.broadcast_object(log.EXP_NAME)  # under torchrun every process has read the clock for itself
+    folder = Path(log.BASE_PATH or "runs") / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The run's folder {folder} cannot be made ({error.strerror}); it must be a place that you may write to:"
+            " choose one with CONFIG.LOG.BASE_PATH."
+        ) from error
+    setup_logging(folder, level=log.LEVEL, filename=log.LOG_FILENAME, rank=dist.rank())
+    return with_key(cfg, "EXP_NAME", name), folder
+
+
+def log_difference(cfg: CfgNode) -> None:
+    """Logs every key that differs from its default."""
+    from vidrec.engine.log import logger
+
+    logger.info("\n".join(["config, where it differs from the defaults:", *(f"  {line}" for line in config_difference(cfg))]))
+
+
+class Split(NamedTuple):
+    """One list of videos, this process's share of it, and the loader over that."""
+
+    dataset: Any
+    sampler: Any
+    loader: Any
+
+
+def open_split(cfg: CfgNode, split: str) -> Split:
+    """The dataset, sampler and loader of `train`, `val` or `test` for this process. Raises DataError for what is wrong with the list."""
+    from vidrec.data.build import build_dataset, build_loader, build_sampler
+    from vidrec.utils import dist
+
+    dataset = build_dataset(cfg, split)
+    sampler = build_sampler(cfg, dataset, split, rank=dist.rank(), world_size=dist.world_size())
+    on_gpu = dist.device().type == "cuda"
+    loader = build_loader(cfg, dataset, sampler, split, local_world_size=dist.local_world_size(), pin_memory=on_gpu)
+    return Split(dataset, sampler, loader)

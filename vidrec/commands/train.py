@@ -1,0 +1,161 @@
+"""Trains a network from one YAML file: `train --config-file F [KEY VALUE ...]`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vidrec.commands.cli import config_parser, run_command
+from vidrec.utils.errors import CheckpointError, ConfigError
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from yacs.config import CfgNode
+
+    from vidrec.engine.checkpoint import Checkpointer, RunState
+    from vidrec.engine.trainer import Trainer
+    from vidrec.models.recognizer import Recognizer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code."""
+    args = config_parser("train_ddp_pytorch.py", "Train a network from one YAML file, on every device of this machine.").parse_args(argv)
+    return run_command(lambda: _start(args.config_file, args.overrides))
+
+
+def _start(config_file: str, overrides: Sequence[str]) -> None:
+    from vidrec.commands.runs import load_run_config
+    from vidrec.engine.launch import launch
+
+    cfg = load_run_config(config_file, overrides)
+    _check_for_training(cfg)
+    launch(train, cfg)
+
+
+def _check_for_training(cfg: "CfgNode") -> None:
+    """Raises ConfigError for a config that can be tested but not trained."""
+    model, mistakes = cfg.CONFIG.MODEL, []
+    if cfg.CONFIG.INFERENCE.FEAT:
+        mistakes.append("CONFIG.INFERENCE.FEAT is True; a network that returns features has no loss. Set it False to train.")
+    if model.PRETRAINED_PATH and not model.LOAD:
+        mistakes.append(
+            f"CONFIG.MODEL.PRETRAINED_PATH is {model.PRETRAINED_PATH!r} and CONFIG.MODEL.LOAD is False;"
+            " set LOAD True to start from that file, or empty the path."
+        )
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
+def train(cfg: "CfgNode") -> None:
+    """One process of a training run, from the run's folder to the last checkpoint. What can be wrong is opened first."""
+    from vidrec.commands.runs import log_difference, open_run
+    from vidrec.engine.log import logger
+    from vidrec.utils import dist
+
+    cfg, folder = open_run(cfg)
+    log_difference(cfg)
+    data = _open_data(cfg)
+    weights = _open_weights(cfg, folder)
+    trainer = _build_trainer(cfg, folder, data, weights)
+    logger.info("%d epochs of %d steps on %d x %s", trainer.num_epochs, len(data.loader), dist.world_size(), trainer.device)
+    state = trainer.run(weights.start)
+    trainer.record.close()
+    logger.info("finished %d epochs; the run is in %s", state.epoch, folder)
+    if state.best is not None:
+        logger.info("best validation top-1 %.4f (one view per video): %s", state.best, trainer.checkpointer.best_path)
+
+
+class _Data(NamedTuple):
+    """The training list with its loader, and the validation loader where there is one."""
+
+    num_videos: int
+    sampler: Any
+    loader: Any
+    num_val_videos: int
+    val_loader: Any
+
+
+def _open_data(cfg: "CfgNode") -> _Data:
+    from vidrec.commands.runs import open_split
+    from vidrec.data.build import class_names
+
+    class_names(cfg)  # a wrong file shows now, and not in the test after the last epoch
+    dataset, sampler, loader = open_split(cfg, "train")
+    if not cfg.CONFIG.VAL.FREQ:
+        return _Data(len(dataset.table), sampler, loader, 0, None)
+    val = open_split(cfg, "val")
+    return _Data(len(dataset.table), sampler, loader, len(val.dataset.table), val.loader)
+
+
+class _Weights(NamedTuple):
+    """Network and optimizer as the run starts or goes on, and where that is."""
+
+    model: "Recognizer"
+    optimizer: "Optimizer"
+    checkpointer: "Checkpointer"
+    start: "RunState"
+
+
+def _open_weights(cfg: "CfgNode", folder: Path) -> _Weights:
+    from vidrec.engine.checkpoint import Checkpointer
+    from vidrec.engine.optim import build_optimizer
+    from vidrec.models.build import build_model
+    from vidrec.utils import dist
+    from vidrec.utils.seed import seed_everything
+
+    checkpointer = Checkpointer(folder / cfg.CONFIG.LOG.SAVE_DIR, config=cfg.dump(), seed=cfg.CONFIG.TRAIN.SEED)
+    source = dist.run_on_main(_resume_source, cfg, checkpointer)
+    seed_everything(cfg.CONFIG.TRAIN.SEED)
+    model = build_model(cfg, load_weights=not source).to(dist.device())
+    optimizer = build_optimizer(cfg, model)
+    return _Weights(model, optimizer, checkpointer, checkpointer.restore(source, model=model, optimizer=optimizer))
+
+
+def _resume_source(cfg: "CfgNode", checkpointer: "Checkpointer") -> str:
+    """What `Checkpointer.restore` is to take. Raises CheckpointError where a new run would overwrite the checkpoints of an old one."""
+    train_cfg = cfg.CONFIG.TRAIN
+    if train_cfg.RESUME_EPOCH >= 0:
+        return str(checkpointer.epoch_path(train_cfg.RESUME_EPOCH))
+    if train_cfg.RESUME not in ("", "auto"):
+        return train_cfg.RESUME
+    if not any(checkpointer.folder.glob("*.pth")):
+        return ""
+    if train_cfg.RESUME == "":
+        raise CheckpointError(
+            f"{checkpointer.folder} holds the checkpoints of an earlier run, which a new one would overwrite."
+            " Set CONFIG.TRAIN.RESUME auto to go on with it, or give the new run another CONFIG.LOG.EXP_NAME."
+        )
+    return "auto"
+
+
+def _build_trainer(cfg: "CfgNode", folder: Path, data: _Data, weights: _Weights) -> "Trainer":
+    from vidrec.engine.bad_videos import BadVideos
+    from vidrec.engine.optim import build_schedule
+    from vidrec.engine.record import RunRecord
+    from vidrec.engine.tester import Tester
+    from vidrec.engine.trainer import Trainer
+    from vidrec.utils import dist
+
+    train_cfg, val, log, mean, std = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG, cfg.CONFIG.DATA.MEAN, cfg.CONFIG.DATA.STD
+    device = dist.device()
+    dist.run_on_main((folder / "config.yaml").write_text, cfg.dump())
+    return Trainer(
+        model=weights.model,
+        optimizer=weights.optimizer,
+        schedule=build_schedule(cfg),
+        train_loader=data.loader,
+        train_sampler=data.sampler,
+        val_loader=data.val_loader,
+        num_val_videos=data.num_val_videos,
+        tester=Tester(weights.model, device=device, mean=mean, std=std, views_per_batch=val.BATCH_SIZE, share_batches=True),
+        device=device,
+        seed=train_cfg.SEED,
+        num_epochs=train_cfg.EPOCH_NUM,
+        mean=mean,
+        std=std,
+        val_freq=val.FREQ,
+        save_freq=log.SAVE_FREQ,
+        display_freq=log.DISPLAY_FREQ,
+        bad_videos=BadVideos(num_videos=data.num_videos, max_share=cfg.CONFIG.DATA.MAX_BAD_SHARE),
+        checkpointer=weights.checkpointer,
+        record=RunRecord(folder, start=weights.start, num_steps=len(data.loader), tensorboard=folder / log.LOG_DIR, config=cfg.dump()),
+    )
