@@ -141,11 +141,17 @@ def test_interrupted_set_is_made_anew(tmp_path):
     assert video.read_bytes() == whole
 
 
+def exit_status(arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
 def test_other_parameters_need_force_or_another_folder(demo_folder, tmp_path, capsys):
     tiny = ["--num-train", "2", "--num-val", "1", "--frames", "2", "--size", "32", "--workers", "1"]
-    assert main(["--out", str(demo_folder), *tiny]) == 1
+    assert exit_status(["--out", str(demo_folder), *tiny]) == 1
     message = capsys.readouterr().err
-    assert message.startswith("vidrec: ") and "'num_train': 16" in message and "'num_train': 2" in message
+    assert "'num_train': 16" in message and "'num_train': 2" in message
     assert "--force replaces it, --out names another folder." in message
     assert main(["--out", str(tmp_path), *tiny]) == 0
     assert main(["--out", str(tmp_path), *tiny, "--seed", "1", "--force"]) == 0
@@ -154,7 +160,7 @@ def test_other_parameters_need_force_or_another_folder(demo_folder, tmp_path, ca
 
 def test_folder_of_something_else_is_never_touched(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("mine")
-    assert main(["--out", str(tmp_path), "--force"]) == 1
+    assert exit_status(["--out", str(tmp_path), "--force"]) == 1
     assert "exists and is no demo data set (it has no manifest.json)" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
     (tmp_path / "manifest.json").write_text("[1]")
@@ -172,12 +178,12 @@ def test_folder_of_something_else_is_never_touched(tmp_path, capsys):
     ],
 )
 def test_senseless_parameters_are_refused(arguments, message, tmp_path, capsys):
-    assert main(["--out", str(tmp_path / "new"), *arguments]) == 1
+    assert exit_status(["--out", str(tmp_path / "new"), *arguments]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
 
 
 def test_place_that_cannot_be_written_is_named(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert main(["--out", str(tmp_path / "file" / "below")]) == 1
+    assert exit_status(["--out", str(tmp_path / "file" / "below")]) == 1
     assert "cannot be written to" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidrec.commands.cli import run_command
+from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import DataError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def make_demo_data(out: Path, demo: DemoSet, *, workers: int = 0, force: bool = 
             print(f"{out} holds this demo data set already ({demo.num_train} + {demo.num_val} videos); kept.")
             return
         started = time.perf_counter()
-        _write_set(out, demo, workers or os.cpu_count() or 1)
+        _write_set(out, demo, workers or usable_cores())
     except OSError as error:
         raise DataError(f"The demo data set cannot be written to {out}: {error}. Choose another folder with --out.") from error
     seconds = time.perf_counter() - started

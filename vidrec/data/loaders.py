@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vidrec.data.datasets import ClipSample, collate_clips
+from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import UserError
 
 
@@ -52,10 +53,7 @@ def worker_count(num_workers: int, *, local_world_size: int) -> int:
 
     Example: 0 on 16 cores with 4 processes on the machine -> 4
     """
-    if num_workers > 0:
-        return num_workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # macOS has no affinity
-    return max(1, cores // local_world_size)
+    return num_workers or max(1, usable_cores() // local_world_size)
 
 
 def _context() -> multiprocessing.context.BaseContext:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from vidrec.engine.log import logger, note
 from vidrec.engine.nodes import match_node_rank, meeting_point
+from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import ConfigError, UserError
 
 Main = Callable[[Any], None]
@@ -118,7 +119,7 @@ def _start(main: Main, cfg: Any, options: dict[str, Any]) -> None:
     for name in ("elastic.multiprocessing.api", "elastic.agent.server.api", "elastic.agent.server.local_elastic_agent"):
         logging.getLogger(f"torch.distributed.{name}").setLevel(logging.CRITICAL)  # the failing rank has said what happened
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.CRITICAL)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // options["nproc_per_node"])))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // options["nproc_per_node"])))
     try:
         elastic_launch(LaunchConfig(**options), _work)(main, cfg)
     except ChildFailedError as error:
@@ -130,11 +131,6 @@ def _start(main: Main, cfg: Any, options: dict[str, Any]) -> None:
         raise SystemExit(1) from None
     except SignalException as error:
         raise SystemExit(128 + error.sigval) from None
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _work(main: Main, cfg: Any) -> None:
