@@ -114,6 +114,51 @@ def test_finished_run_resumes_to_itself_and_is_not_overwritten(trained, capsys):
     assert (folder / "checkpoints" / "epoch_0002.pth").read_bytes() == before
 
 
+def run_main(command, config, *overrides):
+    assert command.main(["--config-file", str(config), *map(str, overrides)]) == 0
+
+
+def test_run_killed_before_its_first_epoch_checkpoint_starts_from_its_weights_again(trained, config):
+    start = ["CONFIG.MODEL.LOAD", "True", "CONFIG.MODEL.PRETRAINED_PATH", trained[1] / "checkpoints" / "epoch_0001.pth"]
+    overrides = [*start, "CONFIG.TRAIN.RESUME", "auto", "CONFIG.LOG.SAVE_FREQ", 2]
+    run_main(train_command, config, *overrides)
+    folder = config.parent / "runs" / "run"
+    undisturbed = weights_of(folder)
+    (folder / "checkpoints" / "epoch_0002.pth").unlink()  # what a kill before the first save leaves: best.pth alone
+    run_main(train_command, config, *overrides)
+    assert equal_weights(undisturbed, weights_of(folder))
+    assert (folder / "log.txt").read_text().count("epoch_0001.pth (vidrec names)") == 2
+
+
+def test_own_best_checkpoint_goes_before_the_weights_that_training_started_from(trained, config):
+    start = ["CONFIG.MODEL.LOAD", "True", "CONFIG.MODEL.PRETRAINED_PATH", trained[1] / "checkpoints" / "epoch_0001.pth"]
+    run_main(train_command, config, *start, "CONFIG.TRAIN.EPOCH_NUM", 1, "CONFIG.VAL.FREQ", 0)
+    run_main(test_command, config, *start)
+    own = config.parent / "runs" / "run" / "checkpoints" / "epoch_0001.pth"  # no validation: the newest checkpoint
+    assert json.loads((own.parents[1] / "eval" / "result.json").read_text())["weights"] == str(own)
+
+
+def test_resuming_a_file_in_a_new_folder_writes_its_own_best(trained, config):
+    source = trained[1] / "checkpoints" / "epoch_0001.pth"
+    run_main(train_command, config, "CONFIG.TRAIN.RESUME", source)
+    assert (config.parent / "runs" / "run" / "checkpoints" / "best.pth").is_file()
+
+
+def test_test_finds_the_newest_run_of_a_name_with_the_start_time(config):
+    name = ["CONFIG.LOG.EXP_NAME", "tiny_use_time"]
+    run_main(train_command, config, *name, "CONFIG.TRAIN.EPOCH_NUM", 1)
+    run_main(test_command, config, *name)
+    (folder,) = (config.parent / "runs").iterdir()
+    assert (folder / "eval" / "result.json").is_file()
+
+
+def test_protocol_names_every_choice_behind_the_number(tested):
+    protocol = json.loads((tested / "result.json").read_text())["protocol"]
+    assert protocol["average"] == "mean of the views' logits" and protocol["mean"] == [0.485, 0.456, 0.406]
+    assert (protocol["clip_len"], protocol["frame_stride"], protocol["num_clips"], protocol["num_crops"]) == (4, 2, 3, 3)
+    assert protocol["decoder"].startswith("auto (")
+
+
 def test_plain_start_of_two_processes_trains(config):
     run_tool("train_ddp_pytorch.py", "--config-file", config, "DDP_CONFIG.NPROC_PER_NODE", 2, "CONFIG.TRAIN.BATCH_SIZE", 2)
     assert (config.parent / "runs" / "run" / "checkpoints" / "epoch_0002.pth").is_file()
@@ -146,6 +191,18 @@ def error_of(command, capsys, *arguments):
     return error
 
 
+def test_ctrl_c_ends_with_one_line(config):
+    command = [sys.executable, str(ROOT / "tools" / "train_ddp_pytorch.py"), "--config-file", str(config), "CONFIG.TRAIN.EPOCH_NUM", "500"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    for line in process.stderr:
+        if "epoch 2/500" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in rest and rest.count("goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto") == 1
+
+
 def test_mistakes_of_schema_and_components_come_together(config, capsys):
     text = config.read_text().replace("WIDTH: 4", "WIDHT: 4").replace("TEST_NUM_CROP: 3", "TEST_NUM_CROPS: 3")
     config.write_text(text)
@@ -165,6 +222,8 @@ def test_mistakes_of_schema_and_components_come_together(config, capsys):
         (["CONFIG.TRAIN.BATCH_SIZE", "25"], "BATCH_SIZE"),
         (["CONFIG.DATA.CLASS_NAMES", "/nowhere/classes.txt"], "/nowhere/classes.txt"),
         (["CONFIG.INFERENCE.FEAT", "True"], "no loss"),
+        (["CONFIG.DATA.DECODER", "ffmpeg"], "CONFIG.DATA.DECODER is 'ffmpeg'; it must be one of auto, decord, pyav"),
+        (["CONFIG.LOG.EXP_NAME", ""], "it must be a name"),
         (["CONFIG.MODEL.PRETRAINED_PATH", "x.pth"], "CONFIG.MODEL.LOAD is False"),
         (["CONFIG.MODEL.LOAD", "True", "CONFIG.MODEL.PRETRAINED_PATH", "/nowhere/x.pth"], "/nowhere/x.pth"),
         (["CONFIG.LOG.BASE_PATH", "/proc/runs"], "cannot be made"),
@@ -177,7 +236,11 @@ def test_training_refuses(config, capsys, overrides, words):
 
 @pytest.mark.parametrize(
     ("overrides", "words"),
-    [([], "There are no weights to test"), (["CONFIG.MODEL.PRETRAINED_PATH", "/nowhere/best.pth"], "/nowhere/best.pth")],
+    [
+        ([], "There are no weights to test"),
+        (["CONFIG.MODEL.NAME", "i3d_resnet50_v1_custom", "CONFIG.MODEL.PRETRAINED", "True"], "have no classifier for the classes"),
+        (["CONFIG.MODEL.PRETRAINED_PATH", "/nowhere/best.pth"], "/nowhere/best.pth"),
+    ],
 )
 def test_testing_refuses(config, capsys, overrides, words):
     assert words in error_of(test_command, capsys, "--config-file", config, *overrides)

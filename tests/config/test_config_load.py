@@ -159,6 +159,32 @@ def test_component_of_another_type_replaces_the_rows(tmp_path):
     assert dict(load_config(path, overrides).CONFIG.MODEL.BACKBONE) == {"TYPE": "ResNet2D", "DEPTH": 18}
 
 
+def test_name_of_a_later_layer_replaces_the_network_of_an_earlier_one(tmp_path):
+    write(tmp_path, NETWORK.replace("DEPTH: 50", "DEPTH: 50, WIDTH: 16") + "  DATA: {NUM_CLASSES: 9}\n", "base.yaml")
+    path = write(tmp_path, "_BASE_: base.yaml\nCONFIG: {MODEL: {NAME: i3d_resnet50_v1_kinetics400, HEAD: {DROPOUT: 0.1}}}")
+    cfg = load_config(path).CONFIG
+    assert dict(cfg.MODEL.BACKBONE) == {"TYPE": "I3DResNet", "DEPTH": 50}
+    assert dict(cfg.MODEL.HEAD) == {"TYPE": "PoolHead", "DROPOUT": 0.1}
+    assert cfg.DATA.NUM_CLASSES == 9
+    other = load_config(path, ["CONFIG.MODEL.NAME", "slowfast_4x16_resnet50_kinetics400"]).CONFIG.MODEL
+    assert (other.BACKBONE.TYPE, other.HEAD.TYPE, other.HEAD.DROPOUT) == ("SlowFast", "SlowFastHead", 0.5)
+
+
+def test_rules_between_keys_are_checked_beside_other_mistakes(tmp_path):
+    lines = "  TRAIN: {LR: -1, USE_WARMUP: True, WARMUP_EPOCHS: 50, EPOCH_NUM: 1}\n  DATA: {CROP_SIZE: 64, SHORT_SIDE_SIZE: 0}\n"
+    found = mistakes_of(write(tmp_path, NETWORK + lines))
+    assert [mistake.split(" is ")[0].split(": ")[1] for mistake in found] == [
+        "CONFIG.TRAIN.LR",
+        "CONFIG.DATA.SHORT_SIDE_SIZE",
+        "CONFIG.TRAIN.WARMUP_EPOCHS",
+    ]
+
+
+def test_quotes_on_the_command_line_are_yamls(tmp_path):
+    cfg = load_config(write(tmp_path, NETWORK), ["CONFIG.DATA.CLASS_NAMES", "'my classes.txt'", "CONFIG.LOG.EXP_NAME", "007"])
+    assert (cfg.CONFIG.DATA.CLASS_NAMES, cfg.CONFIG.LOG.EXP_NAME) == ("my classes.txt", "007")
+
+
 def test_null_empties_a_component(tmp_path):
     cfg = load_config(write(tmp_path, NETWORK + "    NECK: {TYPE: Any}\n"), ["CONFIG.MODEL.NECK", "null"])
     assert dict(cfg.CONFIG.MODEL.NECK) == {}

@@ -1,6 +1,8 @@
 """What the commands share: their command line, and one clear message for what a user can mend."""
 
 import argparse
+import signal
+import sys
 from collections.abc import Callable
 
 from vidrec.utils.errors import UserError
@@ -23,15 +25,18 @@ def run_command(command: Callable[[], None]) -> int:
     """Runs a command and returns its exit code.
 
     Raises:
-        SystemExit: with status 1, after an error that the user can mend was printed without a traceback.
+        SystemExit: with status 1, after an error that the user can mend was printed without a traceback; with 130 after Ctrl-C.
     """
-    from vidrec.engine.launch import exit_with
+    from vidrec.engine.launch import INTERRUPTED, exit_with
     from vidrec.engine.log import close_logging
 
     try:
         command()
     except UserError as error:
         exit_with(error)
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
     finally:
         close_logging()
     return 0

@@ -1,5 +1,6 @@
 """The config a run starts from, and its folder."""
 
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,14 @@ from vidrec.config.load import config_difference, read_config
 from vidrec.utils.errors import ConfigError, UserError
 
 USE_TIME = "use_time"
+TIME_FORMAT, TIME_PATTERN = "%Y%m%d-%H%M%S", r"\d{8}-\d{6}"
 
 
-def load_run_config(path: str, overrides: Sequence[str]) -> CfgNode:
+def load_run_config(path: str, overrides: Sequence[str], *, find_run: bool = False) -> CfgNode:
     """The checked config, with the start time written into the run's name where it asks for it.
+
+    Args:
+        find_run: take the newest run of that name, where there is one, instead of a new one.
 
     Raises:
         ConfigError: with the mistakes of the schema and those of the component sections together.
@@ -23,12 +28,13 @@ def load_run_config(path: str, overrides: Sequence[str]) -> CfgNode:
     mistakes += component_mistakes(cfg)
     if mistakes:
         raise ConfigError(mistakes)
-    return with_key(cfg, "EXP_NAME", run_name(cfg.CONFIG.LOG.EXP_NAME, time.localtime()))
+    newest = newest_run(cfg) if find_run else None
+    return with_key(cfg, "EXP_NAME", newest or run_name(cfg.CONFIG.LOG.EXP_NAME, time.localtime()))
 
 
 def component_mistakes(cfg: CfgNode) -> list[str]:
     """What the component sections hold that the classes they name do not take. Sections that are missing are not judged here."""
-    from vidrec.data.build import DATASET_GIVEN, DATASETS, SAMPLER_GIVEN, SAMPLERS
+    from vidrec.data.build import DATASET_GIVEN, DATASETS, DECODERS, SAMPLER_GIVEN, SAMPLERS
     from vidrec.models.build import BACKBONES, HEAD_GIVEN, HEADS, NECK_GIVEN, NECKS
 
     model, data = cfg.CONFIG.MODEL, cfg.CONFIG.DATA
@@ -41,12 +47,34 @@ def component_mistakes(cfg: CfgNode) -> list[str]:
         ("CONFIG.DATA.TRAIN_SAMPLER", data.TRAIN_SAMPLER, SAMPLERS, SAMPLER_GIVEN),
         ("CONFIG.DATA.VAL_SAMPLER", data.VAL_SAMPLER, SAMPLERS, SAMPLER_GIVEN),
     ]
-    return [mistake for where, section, registry, given in sections if section for mistake in registry.mistakes(section, where, given)]
+    found = [mistake for where, section, registry, given in sections if section for mistake in registry.mistakes(section, where, given)]
+    if data.DECODER not in DECODERS.names():
+        found.append(f"CONFIG.DATA.DECODER is {data.DECODER!r}; it must be one of {', '.join(DECODERS.names())}.")
+    return found
 
 
 def run_name(name: str, now: time.struct_time) -> str:
     """The name with a trailing `use_time` replaced by the start time: `tsn_use_time` -> `tsn_20261122-141500`."""
-    return name[: -len(USE_TIME)] + time.strftime("%Y%m%d-%H%M%S", now) if name.endswith(USE_TIME) else name
+    return name[: -len(USE_TIME)] + time.strftime(TIME_FORMAT, now) if name.endswith(USE_TIME) else name
+
+
+def newest_run(cfg: CfgNode) -> str | None:
+    """The newest run with checkpoints of a config whose name takes the start time, as `tsn_use_time` does; None where there is none.
+
+    A name of nothing but the time says too little: other configs have it too.
+    """
+    log = cfg.CONFIG.LOG
+    prefix = log.EXP_NAME.removesuffix(USE_TIME)
+    if prefix in ("", log.EXP_NAME):
+        return None
+    pattern = re.compile(re.escape(prefix) + TIME_PATTERN)
+    folders = [folder.parent for folder in base_folder(cfg).glob(f"*/{log.SAVE_DIR}") if any(folder.glob("*.pth"))]
+    return max((folder.name for folder in folders if pattern.fullmatch(folder.name)), default=None)
+
+
+def base_folder(cfg: CfgNode) -> Path:
+    """The folder of all runs: BASE_PATH, `runs` when empty."""
+    return Path(cfg.CONFIG.LOG.BASE_PATH or "runs")
 
 
 def with_key(cfg: CfgNode, key: str, value: str) -> CfgNode:
@@ -62,7 +90,7 @@ def open_run(cfg: CfgNode) -> tuple[CfgNode, Path]:
     """Makes the run's folder and sends messages to its log file; all processes agree on the main one's name for it.
 
     Returns:
-        The config with that name, and the folder BASE_PATH (`runs` when empty) / EXP_NAME.
+        The config with that name, and the folder of that name in the folder of all runs.
 
     Raises:
         UserError: the folder cannot be made or written.
@@ -72,7 +100,7 @@ def open_run(cfg: CfgNode) -> tuple[CfgNode, Path]:
 
     log = cfg.CONFIG.LOG
     name = dist.broadcast_object(log.EXP_NAME)  # under torchrun every process has read the clock for itself
-    folder = Path(log.BASE_PATH or "runs") / name
+    folder = base_folder(cfg) / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -82,6 +110,20 @@ def open_run(cfg: CfgNode) -> tuple[CfgNode, Path]:
         ) from error
     setup_logging(folder, level=log.LEVEL, filename=log.LOG_FILENAME, rank=dist.rank())
     return with_key(cfg, "EXP_NAME", name), folder
+
+
+def save_config(cfg: CfgNode, folder: Path) -> None:
+    """Writes the resolved config into the run's folder. Raises UserError where that fails."""
+    from vidrec.engine.files import atomic_file, room_text
+
+    try:
+        with atomic_file(folder / "config.yaml") as file:
+            file.write(cfg.dump().encode())
+    except OSError as error:
+        raise UserError(
+            f"{folder / 'config.yaml'} cannot be written ({error.strerror}; {room_text(folder)}); the run's folder must be writable:"
+            " make room, or choose another with CONFIG.LOG.BASE_PATH."
+        ) from error
 
 
 def log_difference(cfg: CfgNode) -> None:

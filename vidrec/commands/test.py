@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.commands.cli import config_parser, run_command
 from vidrec.utils.errors import ConfigError, WeightsError
@@ -27,7 +27,7 @@ def _start(config_file: str, overrides: Sequence[str]) -> None:
     from vidrec.commands.runs import load_run_config
     from vidrec.engine.launch import launch
 
-    cfg = load_run_config(config_file, overrides)
+    cfg = load_run_config(config_file, overrides, find_run=True)
     if cfg.CONFIG.INFERENCE.FEAT:
         raise ConfigError(["CONFIG.INFERENCE.FEAT is True; a network that returns features has no scores. Set it False to test."])
     launch(partial(test, config_file=config_file), cfg)
@@ -41,18 +41,21 @@ def test(cfg: "CfgNode", config_file: str) -> None:
     from vidrec.utils import dist
 
     cfg, folder = open_run(cfg)
-    data, val = cfg.CONFIG.DATA, cfg.CONFIG.VAL
+    data, views_per_batch = cfg.CONFIG.DATA, cfg.CONFIG.VAL.BATCH_SIZE
     names = class_names(cfg)
     dataset, _, loader = open_split(cfg, "test")
     model, weights = _build_tested(cfg, folder)
-    tester = Tester(model.to(dist.device()), device=dist.device(), mean=data.MEAN, std=data.STD, views_per_batch=val.BATCH_SIZE)
+    tester = Tester(model.to(dist.device()), device=dist.device(), mean=data.MEAN, std=data.STD, views_per_batch=views_per_batch)
     result = tester.run(loader, num_videos=len(dataset.table))
-    info = {"config": config_file, "weights": weights, "model": cfg.CONFIG.MODEL.NAME or cfg.CONFIG.MODEL.BACKBONE.TYPE}
-    dist.run_on_main(_report, cfg, folder / (cfg.CONFIG.LOG.EVAL_DIR or "eval"), dataset, result, names, info)
+    subject = _Subject(config_file, weights, dataset, names, folder / (cfg.CONFIG.LOG.EVAL_DIR or "eval"))
+    dist.run_on_main(_report, cfg, subject, result)
 
 
 def _build_tested(cfg: "CfgNode", folder: Path) -> "tuple[Recognizer, str]":
-    """The network with the weights to test, and what they are: PRETRAINED_PATH, else the zoo's, else the best of the config's own run.
+    """The network with the weights to test, and where they are from.
+
+    PRETRAINED_PATH alone (LOAD False) is what to test. Otherwise the weights that a config names are where its training starts, and
+    the best checkpoint of its own run goes before them.
 
     Raises:
         WeightsError: there are none.
@@ -61,43 +64,97 @@ def _build_tested(cfg: "CfgNode", folder: Path) -> "tuple[Recognizer, str]":
     from vidrec.models.build import build_model
     from vidrec.models.weights.load import load_weights
 
-    model_cfg, best = cfg.CONFIG.MODEL, folder / cfg.CONFIG.LOG.SAVE_DIR / "best.pth"
-    path = model_cfg.PRETRAINED_PATH or ("" if model_cfg.PRETRAINED else str(best))
-    if not path:
+    model_cfg = cfg.CONFIG.MODEL
+    checkpoints = folder / cfg.CONFIG.LOG.SAVE_DIR
+    own = [*checkpoints.glob("best.pth"), *sorted(checkpoints.glob("epoch_*.pth"), reverse=True)]
+    if model_cfg.PRETRAINED_PATH and not (model_cfg.LOAD and own):
+        path = model_cfg.PRETRAINED_PATH
+    elif own:
+        path = str(own[0])
+    else:
+        _check_published(cfg, checkpoints)
         return build_model(cfg), f"zoo: {model_cfg.NAME} {model_cfg.PRETRAINED}"
-    if not model_cfg.PRETRAINED_PATH and not best.is_file():
-        raise WeightsError(
-            f"There are no weights to test: CONFIG.MODEL.PRETRAINED_PATH is empty, PRETRAINED is False and {best} does not exist."
-            " Name a weights file in CONFIG.MODEL.PRETRAINED_PATH, or train this config first (with a fixed CONFIG.LOG.EXP_NAME)."
-        )
     logger.info("testing the weights of %s", path)
     model = build_model(cfg, load_weights=False)
     load_weights(model, path)
     return model, path
 
 
-def _report(
-    cfg: "CfgNode", folder: Path, dataset: Any, result: "VideoScores", names: list[str] | None, info: dict[str, str]
-) -> None:
+def _check_published(cfg: "CfgNode", checkpoints: Path) -> None:
+    """Raises WeightsError where the zoo's weights are not asked for, or would leave the classifier untrained."""
+    model_cfg = cfg.CONFIG.MODEL
+    remedy = " Name a weights file in CONFIG.MODEL.PRETRAINED_PATH, or train this config first."
+    if not model_cfg.PRETRAINED:
+        raise WeightsError(
+            f"There are no weights to test: CONFIG.MODEL.PRETRAINED_PATH is empty, PRETRAINED is False and {checkpoints} has no"
+            f" checkpoint.{remedy}"
+        )
+    if model_cfg.RESET_HEAD or model_cfg.NAME.endswith("_custom"):
+        raise WeightsError(
+            f"The published weights of {model_cfg.NAME} have no classifier for the classes of this config, and {checkpoints} has no"
+            f" checkpoint.{remedy}"
+        )
+
+
+class _Subject(NamedTuple):
+    """What was tested: config file, weights, videos with the names of their classes, and the folder for the results."""
+
+    config_file: str
+    weights: str
+    dataset: Any
+    class_names: list[str] | None
+    folder: Path
+
+
+def _report(cfg: "CfgNode", subject: _Subject, result: "VideoScores") -> None:
     """Measures, writes result.json, scores.npz and predictions.csv, and says the accuracies with their views."""
     from vidrec.engine.log import logger
     from vidrec.engine.metrics import accuracies
     from vidrec.engine.results import ResultInfo, write_results
 
-    data = cfg.CONFIG.DATA
+    data, dataset = cfg.CONFIG.DATA, subject.dataset
     measured = accuracies(result.scores, result.labels, result.failed)
     paths = [dataset.table.path(index) for index in range(len(dataset.table))]
-    result_info = ResultInfo(
-        protocol=dataset.protocol(),
+    info = ResultInfo(
+        protocol=_protocol(cfg, dataset),
         num_views=data.TEST_NUM_SEGMENT * data.TEST_NUM_CROP,
         annotation=data.VAL_ANNO_PATH,
         annotation_sha256=dataset.annotation_sha256,
-        **info,
+        config=subject.config_file,
+        model=_model_name(cfg),
+        weights=subject.weights,
     )
-    file = write_results(folder, result, measured, info=result_info, paths=paths, class_names=names)
+    file = write_results(subject.folder, result, measured, info=info, paths=paths, class_names=subject.class_names)
     for index, reason in result.reasons.items():
         logger.warning("counted as wrong, cannot be read: %s (%s)", paths[index], reason)
     logger.info("%s\nresults: %s, with scores.npz and predictions.csv beside it", _accuracy_line(cfg, measured), file)
+
+
+def _protocol(cfg: "CfgNode", dataset: Any) -> dict[str, Any]:
+    """Everything that decides a score beside the weights, in the words of the reference's protocol."""
+    data = cfg.CONFIG.DATA
+    return dataset.protocol() | {
+        "name": "reference",
+        "clips": "evenly from the first frame to the last; one clip is the center",
+        "crops": "squares sliding along the long side; one crop is the center",
+        "short_video": "the last frame is repeated",
+        "average": "mean of the views' logits",
+        "mean": list(data.MEAN),
+        "std": list(data.STD),
+        "views_per_batch": cfg.CONFIG.VAL.BATCH_SIZE,
+    }
+
+
+def _model_name(cfg: "CfgNode") -> str:
+    """The zoo name, marked where the config changes the row behind it; the backbone's TYPE without a name."""
+    from vidrec.model_zoo import specs
+
+    model = cfg.CONFIG.MODEL
+    if not model.NAME:
+        return model.BACKBONE.TYPE
+    row = specs.fragment(model.NAME)["MODEL"]
+    changed = [part for part in ("BACKBONE", "NECK", "HEAD") if dict(model[part]) != row.get(part, {})]
+    return f"{model.NAME} with another {' and '.join(changed)}" if changed else model.NAME
 
 
 def _accuracy_line(cfg: "CfgNode", measured: "Accuracies") -> str:

@@ -55,7 +55,7 @@ def train(cfg: "CfgNode") -> None:
     log_difference(cfg)
     data = _open_data(cfg)
     weights = _open_weights(cfg, folder)
-    trainer = _build_trainer(cfg, folder, data, weights)
+    trainer = _build_trainer(cfg, folder, data=data, weights=weights)
     logger.info("%d epochs of %d steps on %d x %s", trainer.num_epochs, len(data.loader), dist.world_size(), trainer.device)
     state = trainer.run(weights.start)
     trainer.record.close()
@@ -107,27 +107,38 @@ def _open_weights(cfg: "CfgNode", folder: Path) -> _Weights:
     seed_everything(cfg.CONFIG.TRAIN.SEED)
     model = build_model(cfg, load_weights=not source).to(dist.device())
     optimizer = build_optimizer(cfg, model)
-    return _Weights(model, optimizer, checkpointer, checkpointer.restore(source, model=model, optimizer=optimizer))
+    start = checkpointer.restore(source, model=model, optimizer=optimizer)
+    if source not in ("", "auto") and not _is_inside(source, checkpointer):
+        start.best = None  # the best checkpoint of the other run is not in this folder
+    return _Weights(model, optimizer, checkpointer, start)
 
 
 def _resume_source(cfg: "CfgNode", checkpointer: "Checkpointer") -> str:
-    """What `Checkpointer.restore` is to take. Raises CheckpointError where a new run would overwrite the checkpoints of an old one."""
+    """What `Checkpointer.restore` is to take: '' for a new run, 'auto', or a file.
+
+    Raises:
+        CheckpointError: the run would overwrite the checkpoints of another one.
+    """
     train_cfg = cfg.CONFIG.TRAIN
     if train_cfg.RESUME_EPOCH >= 0:
         return str(checkpointer.epoch_path(train_cfg.RESUME_EPOCH))
-    if train_cfg.RESUME not in ("", "auto"):
-        return train_cfg.RESUME
-    if not any(checkpointer.folder.glob("*.pth")):
-        return ""
-    if train_cfg.RESUME == "":
+    if train_cfg.RESUME == "auto":
+        return "auto" if checkpointer.epoch_files() else ""  # '': a run killed before its first checkpoint starts as it did then
+    if any(checkpointer.folder.glob("*.pth")) and not _is_inside(train_cfg.RESUME, checkpointer):
         raise CheckpointError(
             f"{checkpointer.folder} holds the checkpoints of an earlier run, which a new one would overwrite."
             " Set CONFIG.TRAIN.RESUME auto to go on with it, or give the new run another CONFIG.LOG.EXP_NAME."
         )
-    return "auto"
+    return train_cfg.RESUME
 
 
-def _build_trainer(cfg: "CfgNode", folder: Path, data: _Data, weights: _Weights) -> "Trainer":
+def _is_inside(source: str, checkpointer: "Checkpointer") -> bool:
+    """Whether a checkpoint file is one of this run's own."""
+    return Path(source).resolve().parent == checkpointer.folder.resolve()
+
+
+def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weights) -> "Trainer":
+    from vidrec.commands.runs import save_config
     from vidrec.engine.bad_videos import BadVideos
     from vidrec.engine.optim import build_schedule
     from vidrec.engine.record import RunRecord
@@ -137,7 +148,7 @@ def _build_trainer(cfg: "CfgNode", folder: Path, data: _Data, weights: _Weights)
 
     train_cfg, val, log, mean, std = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG, cfg.CONFIG.DATA.MEAN, cfg.CONFIG.DATA.STD
     device = dist.device()
-    dist.run_on_main((folder / "config.yaml").write_text, cfg.dump())
+    dist.run_on_main(save_config, cfg, folder)
     return Trainer(
         model=weights.model,
         optimizer=weights.optimizer,

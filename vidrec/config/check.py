@@ -90,14 +90,21 @@ def _all_keys(node: CfgNode, prefix: str = "") -> Iterator[str]:
             yield from _all_keys(value, f"{prefix}{key}.")
 
 
-def check_rules(cfg: CfgNode, where: dict[str, str], complete: bool) -> list[str]:
-    """Ranges and choices of the keys that were set, then (for a complete config) the rules between keys."""
-    mistakes = []
+def check_rules(cfg: CfgNode, where: dict[str, str], *, wrong: set[str], complete: bool) -> list[str]:
+    """Ranges and choices of the keys that were set, then the rules between keys that are right for themselves.
+
+    Args:
+        where: key -> the place that set it.
+        wrong: keys whose value was not taken.
+        complete: check the rules between keys.
+    """
+    mistakes, wrong = [], set(wrong)
     for key, place in where.items():
         if key in RULES and not RULES[key].holds(_value(cfg, key)):
             mistakes.append(f"{place}: {key} is {_value(cfg, key)!r}; it must be {RULES[key].allowed}.")
-    if complete and not mistakes:
-        for keys, text in between_keys(cfg):
+            wrong.add(key)
+    for keys, text in between_keys(cfg) if complete else ():
+        if not wrong.intersection(keys):
             places = [where[key] for key in keys if key in where]
             mistakes.append(f"{places[0] if places else 'defaults'}: {text}")
     return mistakes

@@ -1,4 +1,8 @@
-"""Loading a config: defaults <- the row of MODEL.NAME <- `_BASE_` files <- YAML <- command line, all mistakes at once."""
+"""Loading a config: defaults <- `_BASE_` files <- YAML <- command line, all mistakes at once.
+
+The model zoo's row behind MODEL.NAME lies just below the layer that sets the name: keys of that layer and of later ones change the
+row, and the network of earlier layers gives way to it. The row's number of classes lies below everything.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -37,9 +41,10 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[CfgNod
     """The frozen config and the mistakes found on the way, for callers that have checks of their own to add."""
     cfg = get_cfg_defaults()
     layers, mistakes = read_layers(path, cfg)
+    readable = any(layers) or not mistakes
     layer, override_mistakes = read_overrides(overrides)
     mistakes += override_mistakes
-    mistakes += merge_layers(cfg, [*layers, layer], complete=not mistakes)
+    mistakes += merge_layers(cfg, [*layers, layer], complete=readable)
     cfg.freeze()
     return cfg, mistakes
 
@@ -51,16 +56,18 @@ def merge_layers(cfg: CfgNode, layers: list[Layer], complete: bool = True) -> li
         complete: check the rules between keys too, which only a finished config has to keep.
     """
     where: dict[str, str] = {}
+    wrong: set[str] = set()
     mistakes: list[str] = []
-    for layer in [_zoo_layer(layers, mistakes), *layers]:
+    for layer in _with_zoo_row(layers, mistakes):
         for entry in layer:
             value, mistake = check_entry(cfg, entry)
             if mistake:
                 mistakes.append(mistake)
+                wrong.add(entry.key)
             else:
                 _write(cfg, entry.key, value)
             where[entry.key] = entry.where
-    return mistakes + check_rules(cfg, where, complete=complete)
+    return mistakes + check_rules(cfg, where, wrong=wrong, complete=complete)
 
 
 def config_difference(cfg: CfgNode) -> list[str]:
@@ -86,24 +93,23 @@ def flat_items(node: CfgNode, prefix: str = "") -> list[tuple[str, Any]]:
     return items
 
 
-def _zoo_layer(layers: list[Layer], mistakes: list[str]) -> Layer:
-    """The model zoo's row behind the last MODEL.NAME of the layers, as the lowest layer; empty without a name."""
-    named = [entry for layer in layers for entry in layer if entry.key == NAME_KEY]
-    if not named or not named[-1].text:
-        return []
-    entry = named[-1]
+def _with_zoo_row(layers: list[Layer], mistakes: list[str]) -> list[Layer]:
+    """The layers, with the model zoo's row behind the last MODEL.NAME among them; an unknown name is noted as a mistake."""
+    named = [(place, entry) for place, layer in enumerate(layers) for entry in layer if entry.key == NAME_KEY]
+    if not named or not named[-1][1].text:
+        return layers
+    place, entry = named[-1]
     if entry.text not in specs.names():
         mistakes.append(
             f"{entry.where}: {NAME_KEY} is {entry.text!r}, which the model zoo does not have;"
             f" vidrec.list_models() tells its names.{did_you_mean(entry.text, specs.names())}"
         )
-        return []
-    fragment = specs.fragment(entry.text)
-    return [
-        Entry(f"CONFIG.{node}.{key}", value, None if isinstance(value, dict) else str(value), f"model zoo row {entry.text}")
-        for node, keys in fragment.items()
-        for key, value in keys.items()
-    ]
+        return layers
+    fragment, where = specs.fragment(entry.text), f"model zoo row {entry.text}"
+    data = [Entry(f"CONFIG.DATA.{key}", value, str(value), where) for key, value in fragment.get("DATA", {}).items()]
+    emptied = [Entry(f"CONFIG.MODEL.{part}", None, None, where) for part in ("BACKBONE", "NECK", "HEAD")]
+    parts = [Entry(f"CONFIG.MODEL.{part}", section, None, where) for part, section in fragment["MODEL"].items()]
+    return [data, *layers[:place], [*emptied, *parts], *layers[place:]]
 
 
 def _write(cfg: CfgNode, key: str, value: Any) -> None:

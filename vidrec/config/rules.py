@@ -80,6 +80,7 @@ RULES: dict[str, Rule] = {
     "CONFIG.DATA.MAX_BAD_SHARE": _within(0, 1),
     "CONFIG.DATA.NUM_WORKERS": _at_least(0),
     "CONFIG.DATA.MULTIGRID": _only(False, "it is read by nothing; CONFIG.TRAIN.MULTIGRID is meant"),
+    "CONFIG.LOG.EXP_NAME": Rule(bool, "a name; use_time takes the start time"),
     "CONFIG.LOG.SAVE_FREQ": _at_least(1, "epoch"),
     "CONFIG.LOG.DISPLAY_FREQ": _at_least(1, "iteration"),
     "CONFIG.LOG.LEVEL": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),

@@ -148,7 +148,8 @@ def read_overrides(overrides: Sequence[str]) -> tuple[Layer, list[str]]:
         except yaml.YAMLError as error:
             mistakes.append(f"command line: the value {value!r} of {key} is not YAML: {' '.join(str(error).split())}; quote it.")
             continue
-        layer.append(_component_entry(Entry(key, parsed, value if isinstance(value, str) else None, "command line")))
+        text = parsed if isinstance(parsed, str) else value  # quotes are YAML's, 018545497 stays as it was typed
+        layer.append(_component_entry(Entry(key, parsed, text if isinstance(text, str) else None, "command line")))
     return layer, mistakes
 
 

@@ -26,6 +26,8 @@ FREE_KEYS = (
     "CONFIG.TRAIN.RESUME",
     "CONFIG.TRAIN.RESUME_EPOCH",
     "CONFIG.DATA.NUM_WORKERS",
+    "CONFIG.DATA.TRAIN_DATA_PATH",
+    "CONFIG.DATA.VAL_DATA_PATH",
     "CONFIG.DATA.MAX_BAD_SHARE",
     "CONFIG.DATA.CLASS_NAMES",
     "CONFIG.DATA.TEST_NUM_SEGMENT",
@@ -77,6 +79,11 @@ class Checkpointer:
     def epoch_path(self, epoch: int) -> Path:
         """File of the checkpoint after `epoch` epochs; the run goes on from it with the epoch of that index."""
         return self.folder / f"epoch_{epoch:04d}.pth"
+
+    def epoch_files(self) -> list[Path]:
+        """The checkpoints after an epoch, newest first."""
+        by_epoch = {int(match[1]): path for path in self.folder.iterdir() if (match := _EPOCH_FILE.fullmatch(path.name))}
+        return [path for _, path in sorted(by_epoch.items(), reverse=True)]
 
     @property
     def best_path(self) -> Path:
@@ -142,15 +149,15 @@ class Checkpointer:
 
     def _newest(self) -> dict[str, Any] | None:
         """The newest checkpoint that is whole; damaged ones are said and passed over."""
-        by_epoch = {int(match[1]): path for path in self.folder.iterdir() if (match := _EPOCH_FILE.fullmatch(path.name))}
-        for _, path in sorted(by_epoch.items(), reverse=True):
+        files = self.epoch_files()
+        for path in files:
             try:
                 return read_checkpoint(path)
             except CheckpointError as error:
                 logger.warning("%s The checkpoint before it is taken.", error)
-        if by_epoch:
+        if files:
             raise CheckpointError(
-                f"None of the {len(by_epoch)} checkpoints in {self.folder} can be read; "
+                f"None of the {len(files)} checkpoints in {self.folder} can be read; "
                 "remove them to start from the beginning, or name a file in CONFIG.TRAIN.RESUME."
             )
         return None

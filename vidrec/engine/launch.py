@@ -20,6 +20,7 @@ Main = Callable[[Any], None]
 # Long enough for the slowest checkpoint or decode of one rank; a rank that has died is noticed by the agent at once.
 GROUP_TIMEOUT = timedelta(minutes=15)
 NODES_TIMEOUT_S = 600  # for all nodes to arrive at DIST_URL
+INTERRUPTED = "Stopped. A training run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto."
 PATIENCE_S = 3.0  # see _let_main_speak_first
 
 
@@ -130,6 +131,7 @@ def _start(main: Main, cfg: Any, options: dict[str, Any]) -> None:
             print(f"Process {rank} of the run was ended by {name}; the others were stopped.{hint}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None
     except SignalException as error:
+        print(INTERRUPTED, file=sys.stderr, flush=True)
         raise SystemExit(128 + error.sigval) from None
 
 
