@@ -37,15 +37,13 @@ def write_video(
     with av.open(str(path), "w", options=options | {"avoid_negative_ts": "disabled"}) as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.gop_size = gop
-        stream.codec_context.thread_count = 1
+        stream.codec_context.gop_size, stream.codec_context.thread_count = gop, 1
         if codec == "libx264":
             stream.codec_context.options = {"crf": "10", "x264-params": "scenecut=0"}
         if rotation:
             stream.set_display_rotation(rotation)
         for number in range(-hidden, num_frames):
-            value = 240 if number < 0 else 10 + 8 * number
-            image = np.full((height, width, 3), value, dtype=np.uint8)
+            image = np.full((height, width, 3), 240 if number < 0 else 10 + 8 * number, dtype=np.uint8)
             if marked:
                 image[: height // 2, : width // 2] = 0
             if noisy:

@@ -69,11 +69,21 @@ def test_all_wrong_lines_are_reported_together(tmp_path):
     file = tmp_path / "list.txt"
     assert str(caught.value).splitlines() == [
         f"{file} has 5 wrong lines (read as `path num_frames label`):",
-        f"  - {file}:2: label 'ten' is not an integer; it must be an integer in [0, 10). Put # before a header line.",
-        f"  - {file}:3: label 10 is outside [0, 10); labels count from 0. Correct it, or set DATA.NUM_CLASSES.",
-        f"  - {file}:4: num_frames 'x' is not an integer; it must be an integer, 0 where it is unknown. Put # before a header line.",
+        f"  - {file}:2: label 'ten' is not an integer; it must be an integer in [0, 10). Correct it.",
+        f"  - {file}:3: label 10 is outside [0, 10); labels count from 0. Correct it, or set CONFIG.DATA.NUM_CLASSES.",
+        f"  - {file}:4: num_frames 'x' is not an integer; it must be an integer, 0 where it is unknown. Correct it.",
         f"  - {file}:5: 'e.mp4' has 1 of 3 fields; wanted is `path num_frames label`.",
-        f"  - {file}:6: label -1 is outside [0, 10); labels count from 0. Correct it, or set DATA.NUM_CLASSES.",
+        f"  - {file}:6: label -1 is outside [0, 10); labels count from 0. Correct it, or set CONFIG.DATA.NUM_CLASSES.",
+    ]
+
+
+def test_only_the_first_line_may_be_a_header(tmp_path):
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, "# my list\n\npath label\na.mp4 3.0\nb.mp4 4\nc.mp4 5\n")
+    file = tmp_path / "list.txt"
+    assert str(caught.value).splitlines()[1:] == [
+        f"  - {file}:3: label 'label' is not an integer; it must be an integer in [0, 10). Put # before a header line.",
+        f"  - {file}:4: label '3.0' is not an integer; it must be an integer in [0, 10). Correct it.",
     ]
 
 
@@ -88,8 +98,10 @@ def test_at_most_20_wrong_lines_are_shown(tmp_path):
 def test_empty_list_missing_file_and_missing_folder(tmp_path):
     with pytest.raises(DataError, match=r"list.txt lists no video; at least 1 line `path label` is needed"):
         read(tmp_path, "# nothing\n\n")
-    with pytest.raises(DataError, match=r"The annotation file .*none.txt does not exist; .* Check DATA.TRAIN_ANNO_PATH"):
+    with pytest.raises(DataError, match=r"The annotation file .*none.txt does not exist; .* Check CONFIG.DATA.TRAIN_ANNO_PATH"):
         read_table(tmp_path / "none.txt", num_classes=2)
+    with pytest.raises(DataError, match=r"The annotation file .* is a folder; .* Check CONFIG.DATA.TRAIN_ANNO_PATH"):
+        read_table(tmp_path, num_classes=2)
     with pytest.raises(DataError, match=r"The annotation file is not given \(''\)"):
         read_table("", num_classes=2)
     with pytest.raises(DataError, match=r"The data folder .*nowhere does not exist; it must hold the videos"):
@@ -100,9 +112,9 @@ def test_class_names(tmp_path):
     file = tmp_path / "names.txt"
     file.write_text("jump\nrun fast\n\n")
     assert read_class_names(file, num_classes=2) == ["jump", "run fast"]
-    with pytest.raises(DataError, match=r"names.txt has 2 class names, but DATA.NUM_CLASSES is 3"):
+    with pytest.raises(DataError, match=r"names.txt has 2 class names, but CONFIG.DATA.NUM_CLASSES is 3"):
         read_class_names(file, num_classes=3)
-    with pytest.raises(DataError, match=r"DATA.CLASS_NAMES is .*none.txt.* cannot be read"):
+    with pytest.raises(DataError, match=r"CONFIG.DATA.CLASS_NAMES is .*none.txt.* cannot be read"):
         read_class_names(tmp_path / "none.txt", num_classes=3)
 
 
@@ -110,6 +122,12 @@ def test_table_of_paths():
     table = VideoTable.from_paths(["a.mp4", Path("/b/c.mp4")], folder="/data")
     assert [table.path(0), table.path(1), table.labels.tolist()] == ["/data/a.mp4", "/b/c.mp4", [-1, -1]]
     assert len(VideoTable.from_paths([])) == 0
+
+
+def test_rows_that_repeat_a_path_come_with_its_first_row():
+    assert VideoTable.from_paths(["a", "b", "a", "c", "b", "a"]).repeats().tolist() == [[0, 2], [1, 4], [0, 5]]
+    assert VideoTable.from_paths(["a", "b"]).repeats().tolist() == []
+    assert VideoTable.from_paths([]).repeats().tolist() == []
 
 
 def test_table_travels_to_a_process_by_reference():

@@ -1,6 +1,7 @@
 """Samples, views, loader processes and what happens to unreadable videos."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def train_batches(folder: Path, *, workers: int, world_size: int = 1, skip: int 
     ranks = []
     for rank in range(world_size):
         dataset = ClipDataset(table_of(folder), **CLIP, seed=7)
-        sampler = TrainSampler(len(dataset), 4 // world_size, rank, world_size, seed=7)
+        sampler = TrainSampler(len(dataset), 4 // world_size, rank=rank, world_size=world_size, seed=7)
         sampler.set_epoch(2)
         sampler.skip_batches(skip)
         ranks.append(list(make_loader(dataset, sampler, batch_size=4 // world_size, num_workers=workers)))
@@ -98,7 +99,10 @@ def test_ten_unreadable_videos_in_a_row_end_the_run_with_their_paths(folder, tmp
         with pytest.raises(DataError) as caught:
             list(make_loader(dataset, TrainSampler(8, 4), batch_size=4, num_workers=workers))
         lines = str(caught.value).splitlines()
-        assert lines[0] == "10 videos in a row cannot be read; a training run needs readable ones. Check DATA.TRAIN_DATA_PATH:"
+        assert lines[0] == (
+            "10 videos in a row cannot be read; a run ends at 10 in a row, whatever CONFIG.DATA.MAX_BAD_SHARE allows. "
+            "Check CONFIG.DATA.TRAIN_DATA_PATH:"
+        )
         assert len(lines) == 11
         assert all(f"{tmp_path}/gone" in line for line in lines[1:])
 
@@ -218,6 +222,23 @@ def test_loaders_of_the_config(folder):
     assert len(next(iter(loader)).views) == 30
 
 
+def test_paths_that_an_evaluation_list_repeats_are_counted_and_named_once(folder, caplog):
+    listed = folder / "repeats.txt"
+    listed.write_text("v0.mp4 0\nv1.mp4 1\nv1.mp4 1\nv2.mp4 2\nv0.mp4 0\n")
+    for split in ("train", "val", "test"):
+        caplog.clear()
+        dataset = build_dataset(make_cfg(folder, TRAIN_ANNO_PATH=str(listed), VAL_ANNO_PATH=str(listed)), split)
+        message = (
+            f"{listed} repeats a path in 2 of its 5 rows, first in rows 1 and 2 (counted from 0); each row counts as a video of its own. "
+            "Take the repeats out if that is not meant."
+        )
+        assert caplog.record_tuples == ([] if split == "train" else [("vidrec", logging.WARNING, message)])
+        assert len(dataset) == 5
+    caplog.clear()
+    build_dataset(make_cfg(folder), "val")
+    assert caplog.record_tuples == []
+
+
 def test_config_mistakes_are_found_before_the_first_batch(folder, tmp_path):
     with pytest.raises(DataError, match=r"list.txt:3: label 2 is outside \[0, 2\)"):
         build_dataset(make_cfg(folder, NUM_CLASSES=2), "train")
@@ -228,7 +249,7 @@ def test_config_mistakes_are_found_before_the_first_batch(folder, tmp_path):
     with pytest.raises(ConfigError, match="'vlc' is not a decoder"):
         build_dataset(make_cfg(folder, DECODER="vlc"), "test")
     cfg = make_cfg(folder)
-    with pytest.raises(DataError, match=r"has 12 videos, but TRAIN.BATCH_SIZE 4 in 4 processes takes 16"):
+    with pytest.raises(DataError, match=r"has 12 videos, but CONFIG.TRAIN.BATCH_SIZE 4 in 4 processes takes 16"):
         build_sampler(cfg, build_dataset(cfg, "train"), "train", rank=0, world_size=4)
 
 
@@ -246,6 +267,22 @@ def test_number_of_workers(monkeypatch):
 def test_no_more_workers_than_batches(folder):
     dataset = MultiViewDataset(table_of(folder, 2), clip_len=4, frame_stride=2, short_side=40, crop_size=40)
     assert make_loader(dataset, EvalSampler(2), batch_size=None, num_workers=8).num_workers == 2
+
+
+def test_more_workers_than_cores_are_started_without_a_warning(folder, recwarn):
+    dataset = MultiViewDataset(table_of(folder), clip_len=4, frame_stride=2, short_side=40, crop_size=40)
+    loader = make_loader(dataset, EvalSampler(12), batch_size=None, num_workers=len(os.sched_getaffinity(0)) + 1)
+    assert len(list(loader)) == 12
+    assert [str(warning.message) for warning in recwarn if "worker processes" in str(warning.message)] == []
+
+
+@pytest.mark.parametrize(("split", "stay"), [("train", True), ("val", False), ("test", False)])
+def test_only_training_workers_outlive_a_pass(folder, split, stay):
+    cfg = make_cfg(folder)
+    dataset = build_dataset(cfg, split)
+    sampler = build_sampler(cfg, dataset, split, rank=0, world_size=1)
+    loader = build_loader(cfg, dataset, sampler, split, local_world_size=1, pin_memory=False)
+    assert (loader.num_workers, loader.persistent_workers) == (1, stay)
 
 
 def test_errors_come_whole_out_of_a_worker(folder):

@@ -10,7 +10,7 @@ def global_batches(world_size: int, *, total: int = 8, epoch: int = 3, skip: int
     """The global batches of 37 videos, gathered from all ranks."""
     ranks = []
     for rank in range(world_size):
-        sampler = TrainSampler(37, total // world_size, rank, world_size, seed=5)
+        sampler = TrainSampler(37, total // world_size, rank=rank, world_size=world_size, seed=5)
         sampler.set_epoch(epoch)
         sampler.skip_batches(skip)
         keys = list(sampler)
@@ -50,8 +50,8 @@ def test_order_changes_with_epoch_and_seed():
 
 
 def test_fewer_videos_than_a_global_batch_are_refused():
-    with pytest.raises(DataError, match=r"has 7 videos, but TRAIN.BATCH_SIZE 4 in 2 processes takes 8 for one step"):
-        TrainSampler(7, 4, 0, 2)
+    with pytest.raises(DataError, match=r"has 7 videos, but CONFIG.TRAIN.BATCH_SIZE 4 in 2 processes takes 8 for one step"):
+        TrainSampler(7, 4, rank=0, world_size=2)
 
 
 @pytest.mark.parametrize(("count", "world_size"), [(5, 1), (5, 2), (5, 4), (2, 4), (8, 4)])

@@ -128,8 +128,9 @@ def test_get_model_takes_a_name_or_a_config():
 
 
 def test_unknown_name_gets_a_suggestion():
-    with pytest.raises(ConfigError, match=r"MODEL\.NAME is 'i3d_resnet50_v1_kinetic400'; .* Did you mean 'i3d_resnet50_v1_kinetics400'"):
-        get_model("i3d_resnet50_v1_kinetic400")
+    name = "i3d_resnet50_v1_kinetic400"
+    with pytest.raises(ConfigError, match=rf"CONFIG\.MODEL\.NAME is '{name}'; .* Did you mean 'i3d_resnet50_v1_kinetics400'"):
+        get_model(name)
     with pytest.raises(ConfigError, match="Did you mean 'slowfast_4x16_resnet50_custom'"):
         build_model(config(NAME="slowfast_4x16_resnet50_costum"))
 
@@ -160,19 +161,19 @@ def test_unknown_types_name_what_is_known():
             {"TYPE": "SlowFastHead"},
             (2048,),
             "SlowFastHead got a feature map of 2048 channels; it takes the two pathways of SlowFast, [slow, fast]. "
-            "Use MODEL.HEAD.TYPE PoolHead or ConsensusHead here.",
+            "Use CONFIG.MODEL.HEAD.TYPE PoolHead or ConsensusHead here.",
         ),
         (
             {"TYPE": "PoolHead"},
             (2048, 256),
             "PoolHead got feature maps of 2048 and 256 channels; it takes one feature map. "
-            "Use MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast, or BACKBONE.OUT_STAGES 1 for one map.",
+            "Use CONFIG.MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast, or CONFIG.MODEL.BACKBONE.OUT_STAGES 1 for one map.",
         ),
         (
             {"TYPE": "ConsensusHead"},
             (256, 512, 1024),
             "ConsensusHead got feature maps of 256 and 512 and 1024 channels; it takes one feature map. "
-            "Set BACKBONE.OUT_STAGES 1 or put a neck between them.",
+            "Set CONFIG.MODEL.BACKBONE.OUT_STAGES 1 or put a neck between them.",
         ),
     ],
 )
@@ -189,8 +190,8 @@ def test_head_that_does_not_fit_says_what_fits(section, in_channels, message):
         ({"TEMPORAL_POOLS": [2, 1]}, "TEMPORAL_POOLS has 2 entries; the network has 4 stages."),
         ({"NONLOCAL_BLOCKS": [[], [4], [], []]}, "NONLOCAL_BLOCKS names block 4 of stage 1; that stage has blocks 0 to 3."),
         ({"OUT_STAGES": 5}, "OUT_STAGES is 5; it must be 1 to 4, the number of stages."),
-        ({"STEM_TEMPORAL_KERNEL": 4}, "STEM_TEMPORAL_KERNEL is 4; it must be odd."),
-        ({"STEM_STRIDE": [2, 2]}, "STEM_STRIDE is [2, 2]; it must have 3 numbers. Give (t, h, w)."),
+        ({"STEM_TEMPORAL_KERNEL": 4}, "STEM_TEMPORAL_KERNEL is 4; it must be odd and at least 1."),
+        ({"STEM_STRIDE": [2, 2]}, "STEM_STRIDE is [2, 2]; it must have 3 numbers, each at least 1. Give (t, h, w)."),
     ],
 )
 def test_numbers_that_do_not_fit_the_stages_are_mistakes(section, message):
@@ -212,7 +213,7 @@ def test_clip_too_short_for_the_strides_in_time_is_one_clear_error():
         model = get_model("i3d_resnet50_v1_kinetics400")
     clips = torch.empty(1, 3, 5, 32, 32, device="meta")
     assert model.eval()(clips).shape == (1, 400)
-    with pytest.raises(UserError, match=r"The clip has 4 frames; this I3DResNet needs at least 5, .* Raise DATA\.CLIP_LEN"):
+    with pytest.raises(UserError, match=r"The clip has 4 frames; this I3DResNet needs at least 5, .* Raise CONFIG\.DATA\.CLIP_LEN"):
         model(clips[:, :, :4])
     cfg = config(NAME="i3d_resnet50_v1_kinetics400")
     cfg.CONFIG.DATA.CLIP_LEN = 4

@@ -238,7 +238,7 @@ def test_file_with_another_sha1_is_not_taken(server):
 @pytest.mark.parametrize(
     ("name", "hashtag", "message"),
     [
-        ("", "", "CONFIG.MODEL.PRETRAINED is set; published weights go by MODEL.NAME, which is ''."),
+        ("", "", "CONFIG.MODEL.PRETRAINED is set; published weights go by CONFIG.MODEL.NAME, which is ''."),
         ("slowfast_16x8_resnet101_kinetics400", "", "has no published weights; CONFIG.MODEL.PRETRAINED must be False for it."),
         ("resnet18_v1b_kinetics400", "00000000", "is '00000000'; resnet18_v1b_kinetics400 has the published weights '854b23e4'."),
     ],

@@ -1,8 +1,6 @@
-"""Weights files: what loads, what is reported, and one clear message for every file that does not."""
+"""Weights files: what loads, what is reported, and one clear message for every file that does not fit."""
 
 import logging
-import pickle
-import re
 
 import pytest
 import torch
@@ -151,9 +149,8 @@ def test_file_of_another_family_says_which(tmp_path):
     with pytest.raises(WeightsError) as error:
         load_weights(model, path)
     assert f"{path} does not fit this I3DResNet: 1 of its 59 tensors match" in str(error.value)
-    assert "Its names are those of slowfast. Give the file of this network, or the MODEL.NAME or MODEL.BACKBONE of the file." in str(
-        error.value
-    )
+    remedy = "Give the file of this network, or the CONFIG.MODEL.NAME or CONFIG.MODEL.BACKBONE of the file."
+    assert f"Its names are those of slowfast. {remedy}" in str(error.value)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
@@ -208,70 +205,6 @@ def test_affine_file_loads_into_an_affine_network_and_no_other(tmp_path):
     assert same(model, source)
     torch.save(source.state_dict(), path)
     with pytest.raises(WeightsError, match=r"was saved with USE_AFFINE; .* Set CONFIG\.MODEL\.USE_AFFINE True"):
-        load_weights(network(), path)
-
-
-def test_missing_file_is_one_clear_error(tmp_path):
-    with pytest.raises(
-        WeightsError, match=re.escape(f"there is no weights file '{tmp_path / 'none.pth'}'; it must be a .pth, .pt or .safetensors file.")
-    ):
-        load_weights(network(), tmp_path / "none.pth")
-    with pytest.raises(WeightsError, match=re.escape("there is no weights file ''")):
-        load_weights(network(), "")
-
-
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
-def test_truncated_file_is_one_clear_error(suffix, share, tmp_path):
-    path, state = tmp_path / f"weights{suffix}", network().state_dict()
-    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(WeightsError, match=r"cannot be read \([\d,]+ bytes: .*\); .* It is cut short or no weights file: get it again\."):
-        load_weights(network(), path)
-
-
-@pytest.mark.parametrize("content", [b"<html>404</html>", b"0" * 100])
-def test_file_that_holds_no_weights_is_one_clear_error(content, tmp_path):
-    path = tmp_path / "weights.pth"
-    path.write_bytes(content)
-    with pytest.raises(WeightsError, match="cannot be read"):
-        load_weights(network(), path)
-
-
-class WritesCanary:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
-@pytest.mark.parametrize("by_torch", [True, False])
-def test_pickle_that_runs_code_is_refused_and_does_not_run(by_torch, tmp_path):
-    path, canary = tmp_path / "evil.pth", tmp_path / "canary"
-    evil = {"model": WritesCanary(canary)}
-    if by_torch:
-        torch.save(evil, path)
-    else:
-        path.write_bytes(pickle.dumps(evil, protocol=2))
-    with pytest.raises(WeightsError, match="holds objects that would run code when loaded; only tensors and plain values are read"):
-        load_weights(network(), path)
-    assert not canary.exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ({"epoch": 3, "optimizer": {}}, "holds a dict with the keys 'epoch', 'optimizer'; it must hold a state dict"),
-        ({}, "holds an empty dict"),
-        ({"model": {}}, "holds an empty dict"),
-        ([torch.zeros(1)], "holds a list"),
-    ],
-)
-def test_file_with_something_else_says_what(content, words, tmp_path):
-    path = tmp_path / "weights.pth"
-    torch.save(content, path)
-    with pytest.raises(WeightsError, match=re.escape(words)):
         load_weights(network(), path)
 
 

@@ -13,6 +13,7 @@ import hashlib
 import os
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,14 @@ class VideoTable:
     def label(self, index: int) -> int:
         return int(self._labels[index])
 
+    def repeats(self) -> np.ndarray:
+        """[R, 2] int64: for each row whose path stands in an earlier row too, the first row of that path and the row itself."""
+        blob = self._blob.numpy().tobytes()
+        hashes = np.fromiter((hash(blob[start:stop]) for start, stop in pairwise(self._offsets.tolist())), np.int64, len(self))
+        _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+        rows = np.flatnonzero(first[which] != np.arange(len(self)))
+        return np.stack([first[which[rows]], rows], axis=1)
+
     @property
     def labels(self) -> np.ndarray:
         """[N] int64."""
@@ -104,7 +113,8 @@ def read_table(annotation_file: str | Path, *, data_folder: str | Path = "", num
     mistakes: list[str] = []
     for number, line in _lines(path):
         try:
-            video, frames, label = _parse(line, delimiter, columns, num_classes)
+            first = len(ends) == 1 and not mistakes
+            video, frames, label = _parse(line, delimiter, columns=columns, num_classes=num_classes, first=first)
         except ValueError as error:
             mistakes.append(f"  - {path}:{number}: {error}")
             continue
@@ -131,11 +141,13 @@ def read_class_names(path: str | Path, *, num_classes: int) -> list[str]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"DATA.CLASS_NAMES is {str(path)!r}, which cannot be read ({error}); it must be a text file in UTF-8.") from error
+        raise DataError(
+            f"CONFIG.DATA.CLASS_NAMES is {str(path)!r}, which cannot be read ({error}); it must be a text file in UTF-8. Check the path."
+        ) from error
     names = [line.strip() for line in text.splitlines() if line.strip()]
     if len(names) != num_classes:
         raise DataError(
-            f"{path} has {len(names)} class names, but DATA.NUM_CLASSES is {num_classes}; there must be one line per class, "
+            f"{path} has {len(names)} class names, but CONFIG.DATA.NUM_CLASSES is {num_classes}; there must be one line per class, "
             "in the order of the labels. Change the one or the other."
         )
     return names
@@ -143,17 +155,19 @@ def read_class_names(path: str | Path, *, num_classes: int) -> list[str]:
 
 def _checked_folder(path: Path, data_folder: str | Path) -> Path:
     if path == Path():
-        raise DataError("The annotation file is not given (''); it must be a text file. Set DATA.TRAIN_ANNO_PATH and DATA.VAL_ANNO_PATH.")
+        raise DataError(
+            "The annotation file is not given (''); it must be a text file. Set CONFIG.DATA.TRAIN_ANNO_PATH and CONFIG.DATA.VAL_ANNO_PATH."
+        )
     if not path.is_file():
         raise DataError(
-            f"The annotation file {path} does not exist; a text file with lines `path label` is wanted. Check DATA.TRAIN_ANNO_PATH and "
-            f"DATA.VAL_ANNO_PATH (relative paths start at {Path.cwd()})."
+            f"The annotation file {path} {'is a folder' if path.is_dir() else 'does not exist'}; a text file with lines `path label` is "
+            f"wanted. Check CONFIG.DATA.TRAIN_ANNO_PATH and CONFIG.DATA.VAL_ANNO_PATH (relative paths start at {Path.cwd()})."
         )
     folder = Path(data_folder) if str(data_folder) else path.parent
     if not folder.is_dir():
         raise DataError(
-            f"The data folder {folder} does not exist; it must hold the videos that {path} names. Check DATA.TRAIN_DATA_PATH and "
-            "DATA.VAL_DATA_PATH ('' is the annotation file's folder)."
+            f"The data folder {folder} does not exist; it must hold the videos that {path} names. Check CONFIG.DATA.TRAIN_DATA_PATH and "
+            "CONFIG.DATA.VAL_DATA_PATH ('' is the annotation file's folder)."
         )
     return folder
 
@@ -193,7 +207,7 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _parse(line: bytes, delimiter: bytes | None, columns: int, num_classes: int) -> tuple[bytes, int, int]:
+def _parse(line: bytes, delimiter: bytes | None, *, columns: int, num_classes: int, first: bool) -> tuple[bytes, int, int]:
     """Path, number of frames (0: not given) and label of a line. Raises ValueError saying what is wrong with it."""
     fields = line.rsplit(delimiter, columns - 1)
     if len(fields) < columns:
@@ -201,16 +215,20 @@ def _parse(line: bytes, delimiter: bytes | None, columns: int, num_classes: int)
     video = _unquoted(fields[0].strip())
     if not video:
         raise ValueError(f"{_shown(line)} has no path; wanted is {_form(delimiter, columns)}.")
-    label = _integer(fields[-1], "label", num_classes)
+    remedy = "Put # before a header line." if first else "Correct it."
+    label = _integer(fields[-1], f"label {{}} is not an integer; it must be an integer in [0, {num_classes}). {remedy}")
     if not 0 <= label < num_classes:
-        raise ValueError(f"label {label} is outside [0, {num_classes}); labels count from 0. Correct it, or set DATA.NUM_CLASSES.")
-    return video, _integer(fields[1], "num_frames", 0) if columns == 3 else 0, label
+        raise ValueError(f"label {label} is outside [0, {num_classes}); labels count from 0. Correct it, or set CONFIG.DATA.NUM_CLASSES.")
+    if columns == 2:
+        return video, 0, label
+    frames = _integer(fields[1], f"num_frames {{}} is not an integer; it must be an integer, 0 where it is unknown. {remedy}")
+    return video, frames, label
 
 
-def _integer(field: bytes, name: str, num_classes: int) -> int:
+def _integer(field: bytes, message: str) -> int:
+    """The integer of a field. Raises ValueError with the message, the field put in, where it holds none."""
     if not _is_integer(field):
-        allowed = f"an integer in [0, {num_classes})" if name == "label" else "an integer, 0 where it is unknown"
-        raise ValueError(f"{name} {_shown(_unquoted(field.strip()))} is not an integer; it must be {allowed}. Put # before a header line.")
+        raise ValueError(message.format(_shown(_unquoted(field.strip()))))
     return int(_unquoted(field.strip()))
 
 

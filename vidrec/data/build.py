@@ -1,5 +1,6 @@
 """Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidrec.data.decoders.base import DECODERS, check_decoder
@@ -10,6 +11,7 @@ from vidrec.utils.errors import ConfigError
 if TYPE_CHECKING:
     from torch.utils.data import Dataset, Sampler
 
+    from vidrec.data.annotations import VideoTable
     from vidrec.data.loaders import VideoLoader
 
 __all__ = ["DATASETS", "DECODERS", "SAMPLERS", "build_dataset", "build_loader", "build_sampler", "class_names"]
@@ -52,12 +54,14 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
         data_folder=data.TRAIN_DATA_PATH if train else data.VAL_DATA_PATH,
         num_classes=data.NUM_CLASSES,
     )
+    if not train:
+        _warn_of_repeats(table, data.VAL_ANNO_PATH)
     given = {"train": _train_arguments, "val": _val_arguments, "test": _test_arguments}[split](cfg)
     section = data.TRAIN_DATASET if train else data.VAL_DATASET
     try:
         return DATASETS.build(section, table=table, **_common_arguments(data), **given)
     except ValueError as error:
-        raise ConfigError([f"CONFIG.DATA ({split}): {error} Change CROP_SIZE, SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
+        raise ConfigError([f"CONFIG.DATA ({split}): {error} Change CONFIG.DATA.CROP_SIZE, SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
 
 
 def build_sampler(cfg: Any, dataset: "Dataset", split: Split, *, rank: int, world_size: int) -> "Sampler":
@@ -94,6 +98,16 @@ def class_names(cfg: Any) -> list[str] | None:
 
     data = cfg.CONFIG.DATA
     return read_class_names(data.CLASS_NAMES, num_classes=data.NUM_CLASSES) if data.CLASS_NAMES else None
+
+
+def _warn_of_repeats(table: "VideoTable", path: str) -> None:
+    repeats = table.repeats()
+    if len(repeats):
+        first, second = repeats[0]
+        logging.getLogger("vidrec").warning(
+            f"{path} repeats a path in {len(repeats)} of its {len(table)} rows, first in rows {first} and {second} (counted from 0); each "
+            "row counts as a video of its own. Take the repeats out if that is not meant."
+        )
 
 
 def _common_arguments(data: Any) -> dict[str, Any]:

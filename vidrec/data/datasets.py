@@ -110,7 +110,8 @@ class ClipDataset(Dataset[ClipSample]):
             return ClipSample(clip, self.table.label(index), index, tuple(failures))
         listed = "\n".join(f"  - {failure.reason}" for failure in failures)
         raise DataError(
-            f"{MAX_ATTEMPTS} videos in a row cannot be read; a training run needs readable ones. Check DATA.TRAIN_DATA_PATH:\n{listed}"
+            f"{MAX_ATTEMPTS} videos in a row cannot be read; a run ends at {MAX_ATTEMPTS} in a row, whatever CONFIG.DATA.MAX_BAD_SHARE "
+            f"allows. Check CONFIG.DATA.TRAIN_DATA_PATH:\n{listed}"
         )
 
     @property

@@ -23,6 +23,9 @@ class VideoLoader(DataLoader):
                 raise batch
             yield batch
 
+    def check_worker_number_rationality(self) -> None:
+        """Says nothing: worker_count keeps to the cores unless a user asks for more, and who asks for more means it."""
+
 
 def make_loader(
     dataset: Dataset, sampler: Sampler, *, batch_size: int | None, num_workers: int, pin_memory: bool = False
@@ -31,18 +34,20 @@ def make_loader(
 
     Args:
         batch_size: training samples in a batch (ClipBatch); None: items as they are (EvalVideo).
-        num_workers: loader processes; 0 loads in this one. Never more than there are batches.
+        num_workers: loader processes; 0 loads in this one. Never more than there are batches. Those of a training loader live from
+            epoch to epoch, those of any other end with each pass.
     """
+    training = batch_size is not None
     workers = min(num_workers, len(sampler) // (batch_size or 1))
     return VideoLoader(
         _Guarded(dataset),
         sampler=sampler,
         batch_size=batch_size,
-        drop_last=batch_size is not None,
-        collate_fn=_collate if batch_size is not None else _as_is,
+        drop_last=training,
+        collate_fn=_collate if training else _as_is,
         num_workers=workers,
         pin_memory=pin_memory,
-        persistent_workers=workers > 0,
+        persistent_workers=training and workers > 0,
         worker_init_fn=_start_worker,
         multiprocessing_context=_context() if workers else None,
     )

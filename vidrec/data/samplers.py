@@ -34,11 +34,11 @@ class TrainSampler(Sampler[SampleKey]):
     Example: 7 videos, B 2, W 1 -> positions 0 1 | 2 3 | 4 5; W 3 -> rank 1 gets positions 2 3
     """
 
-    def __init__(self, num_samples: int, batch_size: int, rank: int = 0, world_size: int = 1, seed: int = 0):
+    def __init__(self, num_samples: int, batch_size: int, *, rank: int = 0, world_size: int = 1, seed: int = 0):
         if num_samples < batch_size * world_size:
             raise DataError(
-                f"The training list has {num_samples} videos, but TRAIN.BATCH_SIZE {batch_size} in {world_size} processes takes "
-                f"{batch_size * world_size} for one step; there must be so many. Lower TRAIN.BATCH_SIZE or the number of processes."
+                f"The training list has {num_samples} videos, but CONFIG.TRAIN.BATCH_SIZE {batch_size} in {world_size} processes takes "
+                f"{batch_size * world_size} for one step; there must be so many. Lower CONFIG.TRAIN.BATCH_SIZE or the number of processes."
             )
         self.num_samples, self.batch_size, self.rank, self.world_size, self.seed = num_samples, batch_size, rank, world_size, seed
         self.num_batches = num_samples // (batch_size * world_size)  # steps of an epoch

@@ -49,7 +49,7 @@ def cut_views(frames: Tensor, grid: ViewGrid, start: int, stop: int) -> Tensor:
     return views
 
 
-def normalize_clips(clips: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype = torch.float32) -> Tensor:
+def normalize_clips(clips: Tensor, mean: Sequence[float], std: Sequence[float], *, dtype: torch.dtype = torch.float32) -> Tensor:
     """(clips / 255 - mean) / std, channels first, on the device of the clips.
 
     Args:

@@ -134,7 +134,7 @@ def get_model(
         return build_model(cfg_or_name)
     row = _row(cfg_or_name)
     own_classes = row.num_classes or 400
-    model = assemble(row.model, num_classes=num_classes or own_classes, **options)
+    model = assemble(row.model, num_classes=own_classes if num_classes is None else num_classes, **options)
     if pretrained:
         from vidrec.models.weights.zoo import load_published
 
@@ -160,7 +160,7 @@ def get_model_list() -> list[str]:
 def _row(name: str) -> specs.Row:
     if name not in specs.names():
         raise ConfigError(
-            [f"MODEL.NAME is {name!r}; it must be a name of the model zoo (list_models()).{did_you_mean(name, specs.names())}"]
+            [f"CONFIG.MODEL.NAME is {name!r}; it must be a name of the model zoo (list_models()).{did_you_mean(name, specs.names())}"]
         )
     return specs.row(name)
 

@@ -61,5 +61,5 @@ def too_short(num_frames: int, backbone: Backbone) -> str:
     """The message for a clip that the network's strides and pools in time would leave without a step."""
     return (
         f"The clip has {num_frames} frames; this {type(backbone).__name__} needs at least {backbone.min_frames}, because its strides and "
-        "pools in time leave nothing of a shorter one. Raise DATA.CLIP_LEN, or choose smaller strides in MODEL.BACKBONE."
+        "pools in time leave nothing of a shorter one. Raise CONFIG.DATA.CLIP_LEN, or choose smaller strides in CONFIG.MODEL.BACKBONE."
     )

@@ -16,8 +16,8 @@ def import_decord():
         decord = importlib.import_module("decord")
     except ImportError as error:
         raise UserError(
-            f"DATA.DECODER is 'decord', which cannot be imported ({error}); `pip install decord` works on x86-64 only. "
-            "Set DATA.DECODER to 'auto' or 'pyav', which need nothing more."
+            f"CONFIG.DATA.DECODER is 'decord', which cannot be imported ({error}); `pip install decord` works on x86-64 only. "
+            "Set CONFIG.DATA.DECODER to 'auto' or 'pyav', which need nothing more."
         ) from error
     decord.logging.set_level(decord.logging.QUIET)
     return decord
@@ -62,7 +62,7 @@ class DecordReader:
     def _unreadable(self, error: Exception) -> VideoError:
         words = str(error).strip().splitlines()
         reason = words[0].strip("'\"") if words else type(error).__name__
-        return VideoError(f"{self._path} cannot be read: decord says: {reason}; a video file is wanted. Try DATA.DECODER 'pyav'.")
+        return VideoError(f"{self._path} cannot be read: decord says: {reason}; a video file is wanted. Try CONFIG.DATA.DECODER 'pyav'.")
 
     def close(self) -> None:
         self._reader = None  # the file is closed when the last reference goes

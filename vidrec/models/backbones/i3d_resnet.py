@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from vidrec.models.backbones.base import Backbone
+from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, init_like_resnet, make_conv, shortest_input
 from vidrec.models.layers.residual import make_stages, plan_resnet
-from vidrec.utils.errors import ConfigError
 
 
 class I3DResNet(Backbone):
@@ -53,13 +53,21 @@ class I3DResNet(Backbone):
     ):
         super().__init__()
         plan = plan_resnet(depth, stage_blocks, block)
-        _check_time(len(plan.stage_blocks), stem_temporal_kernel, stem_stride, pool_stride, temporal_pools)
+        mistakes, stages = Mistakes(BACKBONE), len(plan.stage_blocks)
+        mistakes.at_least_1(width=width)
+        mistakes.odd(stem_temporal_kernel=stem_temporal_kernel)
+        mistakes.strides(stem_stride=stem_stride, pool_stride=pool_stride or (1, 1, 1))
+        mistakes.temporal_kernels(stages, temporal_kernels=temporal_kernels)
+        mistakes.temporal_pools(stages, temporal_pools)
+        mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
+        mistakes.out_stages(stages, out_stages)
+        mistakes.raise_all()
         self.parent_2d = f"resnet{plan.depth}" if plan.depth and width == 64 else ""
         self.stem = ConvNorm(make_conv(3, width, kernel=(stem_temporal_kernel, 7, 7), stride=stem_stride))
         self.pool = nn.MaxPool3d((1, 3, 3), stride=pool_stride, padding=(0, 1, 1)) if pool_stride else nn.Identity()
         self.stages = make_stages(plan, width, dims=3, temporal_kernels=temporal_kernels, nonlocal_blocks=nonlocal_blocks)
         self.temporal_pools = nn.ModuleList(make_temporal_pool(factor) for factor in temporal_pools)
-        self.out_channels = plan.last_channels(width, out_stages)
+        self.out_channels = plan.out_channels(width)[-out_stages:]
         stem_steps = [(stem_temporal_kernel, stem_stride[0], stem_temporal_kernel // 2), (1, pool_stride[0] if pool_stride else 1, 0)]
         self.min_frames = shortest_input([*stem_steps, *((factor, factor, 0) for factor in temporal_pools)])
         init_like_resnet(self)
@@ -76,17 +84,3 @@ class I3DResNet(Backbone):
 def make_temporal_pool(factor: int) -> nn.Module:
     """A max pool over `factor` time steps; Identity for 1."""
     return nn.MaxPool3d((factor, 1, 1)) if factor > 1 else nn.Identity()
-
-
-def _check_time(stages: int, stem_temporal_kernel: int, stem_stride: tuple, pool_stride: tuple, temporal_pools: tuple) -> None:
-    mistakes = [
-        f"{name} is {list(stride)}; it must have 3 numbers. Give (t, h, w)."
-        for name, stride in (("STEM_STRIDE", stem_stride), ("POOL_STRIDE", pool_stride or (1, 1, 1)))
-        if len(stride) != 3
-    ]
-    if stem_temporal_kernel % 2 == 0:
-        mistakes.append(f"STEM_TEMPORAL_KERNEL is {stem_temporal_kernel}; it must be odd. Give 1 for none in time.")
-    if len(temporal_pools) != stages:
-        mistakes.append(f"TEMPORAL_POOLS has {len(temporal_pools)} entries; the network has {stages} stages. Give one entry per stage.")
-    if mistakes:
-        raise ConfigError(mistakes)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from vidrec.models.backbones.base import Backbone
+from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, init_like_resnet, make_conv
 from vidrec.models.layers.residual import make_stages, plan_resnet
 
@@ -36,11 +37,15 @@ class ResNet2D(Backbone):
     ):
         super().__init__()
         plan = plan_resnet(depth, stage_blocks, block)
+        mistakes = Mistakes(BACKBONE)
+        mistakes.at_least_1(width=width)
+        mistakes.out_stages(len(plan.stage_blocks), out_stages)
+        mistakes.raise_all()
         self.parent_2d = f"resnet{plan.depth}" if plan.depth and width == 64 else ""
         self.stem = ConvNorm(make_conv(3, width, kernel=(7, 7), stride=(2, 2)))
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.stages = make_stages(plan, width, dims=2)
-        self.out_channels = plan.last_channels(width, out_stages)
+        self.out_channels = plan.out_channels(width)[-out_stages:]
         init_like_resnet(self)
 
     def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from vidrec.models.backbones.base import Backbone
+from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, make_conv
 from vidrec.models.layers.residual import ResNetPlan, make_stages, plan_resnet
-from vidrec.utils.errors import ConfigError
 
 
 class SlowFast(Backbone):
@@ -50,11 +50,14 @@ class SlowFast(Backbone):
         fast_temporal_kernels: tuple[tuple[int, ...], ...] = ((3,), (3,), (3,), (3,)),
     ):
         super().__init__()
-        if width % beta:
-            raise ConfigError([f"BETA is {beta}; it must divide WIDTH ({width}). Give the fast pathway a whole number of channels."])
-        if fusion_kernel % 2 == 0:
-            raise ConfigError([f"FUSION_KERNEL is {fusion_kernel}; it must be odd, so that slow and lateral steps meet. Give 5 or 7."])
         plan = plan_resnet(depth, stage_blocks, block)
+        mistakes, stages = Mistakes(BACKBONE), len(plan.stage_blocks)
+        mistakes.at_least_1(width=width, alpha=alpha, beta=beta, fusion_ratio=fusion_ratio)
+        whole = beta < 1 or width % beta == 0
+        mistakes.unless(whole, f"BETA is {beta}; it must divide WIDTH ({width}). Give the fast pathway a whole number of channels.")
+        mistakes.odd(fusion_kernel=fusion_kernel)  # so that slow and lateral steps meet
+        mistakes.temporal_kernels(stages, slow_temporal_kernels=slow_temporal_kernels, fast_temporal_kernels=fast_temporal_kernels)
+        mistakes.raise_all()
         fast_width = width // beta
         fused = tuple(fusion_ratio * channels for channels in (fast_width, *plan.out_channels(fast_width)[:-1]))
         self.slow = Pathway(plan, width, stem_temporal_kernel=1, temporal_kernels=slow_temporal_kernels, extra_channels=fused)

@@ -1,8 +1,11 @@
 """What every head shares: the classifier, its dropout, and the check that it fits the features."""
 
+import math
+
 import torch
 from torch import nn
 
+from vidrec.models.layers.checks import HEAD, Mistakes
 from vidrec.utils.errors import ConfigError
 
 
@@ -24,7 +27,14 @@ class Head(nn.Module):
         super().__init__()
         if len(in_channels) != self.num_features:
             got = f"{'a feature map' if len(in_channels) == 1 else 'feature maps'} of {' and '.join(map(str, in_channels))} channels"
+            got = got if in_channels else "no feature map"
             raise ConfigError([f"{type(self).__name__} got {got}; it takes {self.fits}. {_remedy(len(in_channels))}"])
+        mistakes, channels = Mistakes(HEAD), list(in_channels)
+        mistakes.unless(min(channels) >= 1, f"IN_CHANNELS is {channels}; each must be at least 1. Leave it out: the backbone decides.")
+        mistakes.unless(num_classes >= 1, f"NUM_CLASSES is {num_classes}; it must be at least 1. Set CONFIG.DATA.NUM_CLASSES.")
+        mistakes.unless(0 <= dropout <= 1, f"DROPOUT is {dropout}; it must lie in [0, 1]. Give 0.5, or 0 for none.")
+        mistakes.unless(0 <= init_std < math.inf, f"INIT_STD is {init_std}; it must be 0 or more. Give 0.01, or 0 for PyTorch's start.")
+        mistakes.raise_all()
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(sum(in_channels), num_classes)
         if init_std:
@@ -42,7 +52,8 @@ class Head(nn.Module):
 
 def _remedy(num_features: int) -> str:
     if num_features == 1:
-        return "Use MODEL.HEAD.TYPE PoolHead or ConsensusHead here."
+        return "Use CONFIG.MODEL.HEAD.TYPE PoolHead or ConsensusHead here."
     if num_features == 2:
-        return "Use MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast, or BACKBONE.OUT_STAGES 1 for one map."
-    return "Set BACKBONE.OUT_STAGES 1 or put a neck between them."
+        slowfast = "Use CONFIG.MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast"
+        return f"{slowfast}, or CONFIG.MODEL.BACKBONE.OUT_STAGES 1 for one map."
+    return "Set CONFIG.MODEL.BACKBONE.OUT_STAGES 1 or put a neck between them."

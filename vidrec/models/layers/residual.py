@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import nn
 
+from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, make_conv
 from vidrec.models.layers.nonlocal_block import NonLocal
 from vidrec.models.layers.norm import make_norm
-from vidrec.utils.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,6 @@ class ResNetPlan:
         """Output channels of each stage, when the first one has this width; the width doubles from stage to stage."""
         return tuple(self.kind.expansion * (width << index) for index in range(len(self.stage_blocks)))
 
-    def last_channels(self, width: int, out_stages: int) -> tuple[int, ...]:
-        """Output channels of the last `out_stages` stages. Raises ConfigError when there are not so many."""
-        count = len(self.stage_blocks)
-        if not 1 <= out_stages <= count:
-            raise ConfigError([f"OUT_STAGES is {out_stages}; it must be 1 to {count}, the number of stages. Give 1 for the last one."])
-        return self.out_channels(width)[-out_stages:]
-
 
 def plan_resnet(depth: int, stage_blocks: tuple[int, ...] = (), block: str = "") -> ResNetPlan:
     """What a depth means, or what stands in its place.
@@ -121,13 +114,11 @@ def plan_resnet(depth: int, stage_blocks: tuple[int, ...] = (), block: str = "")
     Raises:
         ConfigError: for another depth, or a stage without blocks.
     """
-    if depth not in _DEPTHS:
-        known = ", ".join(str(known) for known in _DEPTHS)
-        raise ConfigError([f"DEPTH is {depth}; it must be one of {known}. Give STAGE_BLOCKS for a network of another depth."])
-    if stage_blocks and min(stage_blocks) < 1:
-        raise ConfigError(
-            [f"STAGE_BLOCKS is {list(stage_blocks)}; every stage must have at least 1 block. Leave out the stages that have none."]
-        )
+    mistakes, known = Mistakes(BACKBONE), ", ".join(map(str, _DEPTHS))
+    mistakes.unless(depth in _DEPTHS, f"DEPTH is {depth}; it must be one of {known}. Give STAGE_BLOCKS for a network of another depth.")
+    what = f"STAGE_BLOCKS is {list(stage_blocks)}; every stage must have at least 1 block."
+    mistakes.unless(not stage_blocks or min(stage_blocks) >= 1, f"{what} Leave out the stages that have none.")
+    mistakes.raise_all()
     plan = (block or _DEPTHS[depth][0], tuple(stage_blocks) or _DEPTHS[depth][1])
     standard = {known: depth for depth, known in _DEPTHS.items()}
     return ResNetPlan(BLOCK_KINDS[plan[0]], plan[1], standard.get(plan))
@@ -156,7 +147,6 @@ def make_stages(
     extra_channels = extra_channels or (0,) * count
     temporal_kernels = temporal_kernels or ((1,),) * count
     nonlocal_blocks = nonlocal_blocks or ((),) * count
-    _check_per_stage(plan.stage_blocks, temporal_kernels, nonlocal_blocks)
     stages, channels = nn.ModuleList(), width
     for index, blocks in enumerate(plan.stage_blocks):
         step = 1 if index == 0 else 2
@@ -212,28 +202,6 @@ def make_shortcut(in_channels: int, out_channels: int, *, stride: tuple[int, ...
         return nn.Identity()
     conv = make_conv(in_channels, out_channels, kernel=(1,) * len(stride), stride=stride)
     return ConvNorm(conv, relu=False, norm_eps=norm_eps)
-
-
-def _check_per_stage(stage_blocks: tuple[int, ...], temporal_kernels: tuple, nonlocal_blocks: tuple) -> None:
-    count = len(stage_blocks)
-    mistakes = [
-        f"{name} has {len(values)} entries; the network has {count} stages. Give one entry per stage."
-        for name, values in (("TEMPORAL_KERNELS", temporal_kernels), ("NONLOCAL_BLOCKS", nonlocal_blocks))
-        if len(values) != count
-    ]
-    for index, kernels in enumerate(temporal_kernels):
-        if not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
-            mistakes.append(
-                f"TEMPORAL_KERNELS of stage {index} is {list(kernels)}; it must hold odd numbers, at least one. Write [1] for none in time."
-            )
-    for index, (blocks, chosen) in enumerate(zip(stage_blocks, nonlocal_blocks, strict=False)):
-        mistakes += [
-            f"NONLOCAL_BLOCKS names block {block} of stage {index}; that stage has blocks 0 to {blocks - 1}. Name one of those."
-            for block in chosen
-            if not 0 <= block < blocks
-        ]
-    if mistakes:
-        raise ConfigError(mistakes)
 
 
 def _kernel(dims: int, temporal: int, spatial: int) -> tuple[int, ...]:

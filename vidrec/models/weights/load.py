@@ -176,7 +176,7 @@ class _Misfit:
             reasons.append(f"{len(wrong)} of another shape ({wrong[0]} is {theirs} in the file, {ours} here)")
         return (
             f"{source} does not fit this {network}: {len(self.shapes) - len(wrong)} of its {total} tensors match, {', '.join(reasons)}. "
-            f"{_looks_like(self.file_names)}Give the file of this network, or the MODEL.NAME or MODEL.BACKBONE of the file."
+            f"{_looks_like(self.file_names)}Give the file of this network, or the CONFIG.MODEL.NAME or CONFIG.MODEL.BACKBONE of the file."
         )
 
 

@@ -1,6 +1,9 @@
 """Weights files to state dicts. Nothing in a file is ever executed."""
 
+import mmap
 import pickle
+import pickletools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from vidrec.utils.errors import WeightsError
 # What torch says of a pickle that would call something; of any other damage it says something else.
 _WOULD_RUN_CODE = (
     "Unsupported global",
+    "Trying to load unsupported GLOBAL",
     "Unsupported class",
     "Trying to call",
     "not an allowed global",
@@ -50,9 +54,11 @@ def read_state(path: str | Path) -> dict[str, torch.Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # its file is read or refused below, in our words
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if any(words in str(error) for words in _WOULD_RUN_CODE):
+        if _would_run_code(path, error):
             raise WeightsError(
                 f"{path} holds objects that would run code when loaded; only tensors and plain values are read. It was not loaded. "
                 "If you trust its author, load it elsewhere and save its state dict alone."
@@ -72,8 +78,27 @@ def _read_safetensors(path: Path) -> Any:
         raise WeightsError(_damaged(path, error)) from error
 
 
+def _would_run_code(path: Path, error: pickle.UnpicklingError) -> bool:
+    """Whether a file was refused for objects in it: by torch's words, or, for the pickles that torch cannot follow, by their opcodes.
+
+    Any text whose first letter is a `c` looks to torch like the name of an object, so its words count for zip files and pickles only.
+    """
+    with path.open("rb") as file:
+        form = file.read(1)
+    if form in (b"P", b"\x80") and any(words in str(error) for words in _WOULD_RUN_CODE):
+        return True
+    try:  # no opcode is followed
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return bool({"GLOBAL", "STACK_GLOBAL", "INST"} & {opcode.name for opcode, _, _ in pickletools.genops(content)})
+    except (ValueError, OverflowError):  # no pickle, or one that is cut short
+        return False
+
+
 def _damaged(path: Path, error: Exception) -> str:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if reason.startswith("Weights only load failed"):  # what follows is advice to load the file unchecked
+        with path.open("rb") as file:
+            reason = f"it begins with {file.read(8)!r} and holds no state dict"
     return (
         f"{path} cannot be read ({path.stat().st_size:,} bytes: {reason[:120]}); it must be a whole .pth, .pt or .safetensors file. "
         "It is cut short or no weights file: get it again."

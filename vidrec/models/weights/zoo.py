@@ -38,7 +38,8 @@ def find_published(name: str, hashtag: str = "") -> WeightsFile:
     """The published file of a name, by hashtag where one is given."""
     if not name:
         raise WeightsError(
-            "CONFIG.MODEL.PRETRAINED is set; published weights go by MODEL.NAME, which is ''. Set MODEL.NAME, or PRETRAINED False."
+            "CONFIG.MODEL.PRETRAINED is set; published weights go by CONFIG.MODEL.NAME, which is ''. "
+            "Set CONFIG.MODEL.NAME, or CONFIG.MODEL.PRETRAINED False."
         )
     files = published(name)
     if not files:
