@@ -1,5 +1,6 @@
 """Starts the processes of a run: joins torchrun, or is it (torch.distributed.launcher), or runs here when one process is enough."""
 
+import logging
 import os
 import signal
 import sys
@@ -111,8 +112,6 @@ def _agent_options(ddp: Any, processes: int) -> dict[str, Any]:
 
 def _start(main: Main, cfg: Any, options: dict[str, Any]) -> None:
     """Starts the processes under torchrun's agent and waits for them. Raises SystemExit when one of them fails."""
-    import logging
-
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -194,4 +193,5 @@ def _choose_device(index: int) -> None:
 def _note_world(ddp: Any, world_size: int) -> None:
     if world_size != ddp.GPU_WORLD_SIZE:
         plural = "process" if world_size == 1 else "processes"
-        note(f"The run has {world_size} {plural}; DDP_CONFIG.GPU_WORLD_SIZE says {ddp.GPU_WORLD_SIZE}, but the devices present decide.")
+        told = f"DDP_CONFIG.GPU_WORLD_SIZE says {ddp.GPU_WORLD_SIZE}, but the devices present decide."
+        note(f"The run has {world_size} {plural}; {told}", logging.DEBUG)

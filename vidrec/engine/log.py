@@ -7,15 +7,15 @@ from pathlib import Path
 from vidrec.utils.errors import UserError
 
 logger = logging.getLogger("vidrec")
-_early: list[str] = []  # messages from before set-up
+_early: list[tuple[int, str]] = []  # levels and messages from before set-up
 
 
-def note(message: str) -> None:
-    """Logs a message now, or, before logging is set up, as soon as it is."""
-    if any(isinstance(handler, _Console) for handler in logger.handlers):
-        logger.info(message)
-    elif message not in _early:
-        _early.append(message)
+def note(message: str, level: int = logging.INFO) -> None:
+    """Logs a message now, or, before logging is set up, as soon as it is; the same early message once."""
+    if logger.handlers:
+        logger.log(level, message)
+    elif (level, message) not in _early:
+        _early.append((level, message))
 
 
 def setup_logging(folder: Path, *, level: str = "DEBUG", filename: str = "log.txt", rank: int = 0) -> None:
@@ -46,7 +46,9 @@ def setup_logging(folder: Path, *, level: str = "DEBUG", filename: str = "log.tx
     logger.addHandler(file)
     logger.addHandler(console)
     while _early:
-        note(_early.pop(0)) if rank == 0 else _early.clear()
+        level_of_message, message = _early.pop(0)
+        if rank == 0:
+            logger.log(level_of_message, message)
 
 
 def close_logging() -> None:
