@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import CONFIG
+from tool_runs import write_config
 
 from vidrec.commands import test as test_command
 from vidrec.commands import train as train_command
@@ -22,11 +22,10 @@ def test_train_and_test_on_real_clips(shared, tmp_path):
     write_list(actions / "train.txt", tmp_path / "train.txt", actions, per_class=1)
     write_list(actions / "val.txt", tmp_path / "val.txt", actions, per_class=1)
     (tmp_path / "classes.txt").write_text((actions / "classes.txt").read_text())
-    config = tmp_path / "real.yaml"
-    text = CONFIG.replace("{data}", str(tmp_path)).replace("{runs}", str(tmp_path / "runs")).replace("NUM_CLASSES: 8", "NUM_CLASSES: 9")
-    config.write_text(text)
-    assert train_command.main(["--config-file", str(config), "CONFIG.TRAIN.EPOCH_NUM", "1"]) == 0
-    assert test_command.main(["--config-file", str(config), "CONFIG.TRAIN.EPOCH_NUM", "1"]) == 0
+    config = write_config(tmp_path / "real.yaml", tmp_path, tmp_path / "runs")
+    arguments = ["--config-file", str(config), "CONFIG.DATA.NUM_CLASSES", "9", "CONFIG.TRAIN.EPOCH_NUM", "1"]
+    assert train_command.main(arguments) == 0
+    assert test_command.main(arguments) == 0
     result = json.loads((tmp_path / "runs" / "run" / "eval" / "result.json").read_text())
     assert result["counts"] == {"videos": 9, "read": 9, "failed": 0}
     assert 0 <= result["accuracy"]["top1"] <= 1 and result["accuracy"]["k"] == 5

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TORCHRUN_2, run_tool
+from tool_runs import ROOT, TORCHRUN_2, run_tool, write_config
 
 from vidrec.commands import test as test_command
 from vidrec.commands import train as train_command
@@ -29,11 +29,8 @@ def equal_weights(one, other):
 @pytest.fixture(scope="module")
 def trained(demo_data, tmp_path_factory):
     """A finished run of the tiny config: (its config file, its folder)."""
-    from conftest import CONFIG
-
     folder = tmp_path_factory.mktemp("trained")
-    path = folder / "tiny.yaml"
-    path.write_text(CONFIG.replace("{data}", str(demo_data)).replace("{runs}", str(folder / "runs")))
+    path = write_config(folder / "tiny.yaml", demo_data, folder / "runs")
     done = run_tool("train_ddp_pytorch.py", "--config-file", path)
     assert "best validation top-1" in done.stderr
     return path, folder / "runs" / "run"
