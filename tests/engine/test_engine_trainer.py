@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+import time
 
 import pytest
 import torch
@@ -121,6 +122,7 @@ def test_tensorboard_holds_scalars_and_config_once_after_resuming(tmp_path):
         for epoch in range(start.epoch, 3):
             record.validation(epoch, top1=epoch / 10 + start.epoch)
         record.close()
+        time.sleep(1.1)  # TensorBoard orders the files of a run by the second in their names
     events = EventAccumulator(str(tmp_path / "tb_log")).Reload()
     found = [(event.step, round(event.value, 6)) for event in events.Scalars("val/top1")]
     assert found == [(9, 0.0), (19, 1.1), (29, 1.2)]
