@@ -1,11 +1,16 @@
 """The zoo as data: a name stands for a piece of config.
 
-A row is identified by (section, name): both sections of the reference zoo have, say, i3d_resnet50_v1_kinetics400, with
-weights of their own. `weights.py` adds the hashtag, of which a name may have several.
+The reference zoo has two sections, torch and mxnet. A row is identified by (section, name): both have, say,
+i3d_resnet50_v1_kinetics400, with weights of their own. `weights.py` adds the hashtag, of which a name may have several.
 """
 
 from copy import deepcopy
 from typing import Any, NamedTuple
+
+from . import fragments
+from .fragments import SLOWFAST_50_50, Model
+
+SECTIONS = ("torch", "mxnet")
 
 
 class Clip(NamedTuple):
@@ -28,93 +33,188 @@ class Row(NamedTuple):
     """One name of the zoo.
 
     Args:
-        num_classes: of the data set; None for a `_custom` name, which takes any number.
+        section: torch or mxnet.
+        model: BACKBONE, HEAD and, where there is one, NECK.
+        clip: what the network was published for.
+        layout: whose parameter names the published file has, see vidrec/models/weights/layouts.py.
     """
 
     section: str
     name: str
-    model: dict[str, dict[str, Any]]
-    num_classes: int | None
+    model: Model
     clip: Clip
+    layout: str
+
+    @property
+    def data_set(self) -> str:
+        """kinetics400, kinetics700, sthsthv2, ucf101, hmdb51 or custom."""
+        return float_name(self.name).rsplit("_", 1)[1]
+
+    @property
+    def num_classes(self) -> int | None:
+        """Of the data set; None for a `_custom` name, which takes any number."""
+        return CLASSES[self.data_set]
 
 
-_CLASSES = {"kinetics400": 400, "sthsthv2": 174, "custom": None}
+CLASSES = {"kinetics400": 400, "kinetics700": 700, "sthsthv2": 174, "ucf101": 101, "hmdb51": 51, "custom": None}
 
 
-def _row(name: str, model: dict[str, dict[str, Any]], clip: Clip) -> Row:
-    return Row("torch", name, model, _CLASSES[name.rsplit("_", 1)[1]], clip)
+def float_name(name: str) -> str:
+    """The name whose network and weights an int8 name stands for; any other name itself."""
+    return name.removesuffix("_int8")
 
 
-def _tsn(depth: int) -> dict[str, dict[str, Any]]:
-    return {"BACKBONE": {"TYPE": "ResNet2D", "DEPTH": depth}, "HEAD": {"TYPE": "ConsensusHead", "DROPOUT": 0.5}}
+def _frames(count: int, crop_size: int = 224) -> Clip:
+    return Clip(count, 1, crop_size, num_segments=count)
 
 
-def _i3d(depth: int, *nonlocal_blocks: list[int]) -> dict[str, dict[str, Any]]:
-    """`nonlocal_blocks`: indices in the second stage, then in the third."""
-    backbone: dict[str, Any] = {"TYPE": "I3DResNet", "DEPTH": depth}
-    if nonlocal_blocks:
-        backbone["NONLOCAL_BLOCKS"] = [[], *nonlocal_blocks, []]
-    return {"BACKBONE": backbone, "HEAD": {"TYPE": "PoolHead", "DROPOUT": 0.5}}
+_F8S8, _F16S4, _F32S2, _F16S2, _F64S2 = Clip(8, 8, 224), Clip(16, 4, 224), Clip(32, 2, 224), Clip(16, 2, 224), Clip(64, 2, 224)
+_F16S2_112, _F32S2_112 = Clip(16, 2, 112), Clip(32, 2, 112)
+
+# Blocks with a non-local block, of the second and third stage: every second, or every one, of a ResNet-50's.
+_NL5, _NL10 = ([1, 3], [1, 3, 5]), ([0, 1, 2, 3], [0, 1, 2, 3, 4, 5])
+_NL5_101, _NL10_101 = ([1, 3], [6, 13, 20]), ([0, 1, 2, 3], [2, 6, 10, 14, 18, 22])
 
 
-def _slowfast(depth: int, alpha: int, fusion_kernel: int, **more: list[list[int]]) -> dict[str, dict[str, Any]]:
-    backbone = {"TYPE": "SlowFast", "DEPTH": depth, "ALPHA": alpha, "FUSION_KERNEL": fusion_kernel, **more}
-    return {"BACKBONE": backbone, "HEAD": {"TYPE": "SlowFastHead", "DROPOUT": 0.5}}
+def _torch(name: str, model: Model, clip: Clip, layout: str) -> Row:
+    return Row("torch", name, model, clip, layout)
 
 
-_FRAMES_7 = Clip(7, 1, 224, num_segments=7)
-_FRAMES_8 = Clip(8, 1, 224, num_segments=8)
-_F16S2 = Clip(16, 2, 224)
-_F32S2 = Clip(32, 2, 224)
-_F64S2 = Clip(64, 2, 224)
-
-# "50_50": in the third stage only the first 6 of 23 blocks look along time, as many as a ResNet-50 has.
-_SIX_OF_23 = [3] * 6 + [1] * 17
-_50_50 = {
-    "SLOW_TEMPORAL_KERNELS": [[1], [1], _SIX_OF_23, [3]],
-    "FAST_TEMPORAL_KERNELS": [[3], [3], _SIX_OF_23, [3]],
-}
-
-ROWS = (
-    _row("resnet18_v1b_kinetics400", _tsn(18), _FRAMES_7),
-    _row("resnet34_v1b_kinetics400", _tsn(34), _FRAMES_7),
-    _row("resnet50_v1b_kinetics400", _tsn(50), _FRAMES_7),
-    _row("resnet101_v1b_kinetics400", _tsn(101), _FRAMES_7),
-    _row("resnet152_v1b_kinetics400", _tsn(152), _FRAMES_7),
-    _row("resnet50_v1b_sthsthv2", _tsn(50), _FRAMES_8),
-    _row("resnet50_v1b_custom", _tsn(50), _FRAMES_7),
-    _row("i3d_resnet50_v1_kinetics400", _i3d(50), _F32S2),
-    _row("i3d_resnet101_v1_kinetics400", _i3d(101), _F32S2),
-    _row("i3d_nl5_resnet50_v1_kinetics400", _i3d(50, [1, 3], [1, 3, 5]), _F32S2),
-    _row("i3d_nl10_resnet50_v1_kinetics400", _i3d(50, [0, 1, 2, 3], [0, 1, 2, 3, 4, 5]), _F32S2),
-    _row("i3d_nl5_resnet101_v1_kinetics400", _i3d(101, [1, 3], [6, 13, 20]), _F32S2),
-    _row("i3d_nl10_resnet101_v1_kinetics400", _i3d(101, [0, 1, 2, 3], [2, 6, 10, 14, 18, 22]), _F32S2),
-    _row("i3d_resnet50_v1_sthsthv2", _i3d(50), _F16S2),
-    _row("i3d_resnet50_v1_custom", _i3d(50), _F32S2),
+_TSN_DEPTHS = (18, 34, 50, 101, 152)
+_TORCH = (
+    *(_torch(f"resnet{depth}_v1b_kinetics400", fragments.tsn(depth), _frames(7), "resnet_v1b") for depth in _TSN_DEPTHS),
+    _torch("resnet50_v1b_sthsthv2", fragments.tsn(50), _frames(8), "resnet_v1b"),
+    _torch("resnet50_v1b_custom", fragments.tsn(50), _frames(7), "resnet_v1b"),
+    _torch("i3d_resnet50_v1_kinetics400", fragments.i3d(50), _F32S2, "i3d_resnet"),
+    _torch("i3d_resnet101_v1_kinetics400", fragments.i3d(101), _F32S2, "i3d_resnet"),
+    _torch("i3d_nl5_resnet50_v1_kinetics400", fragments.i3d(50, *_NL5), _F32S2, "i3d_resnet"),
+    _torch("i3d_nl10_resnet50_v1_kinetics400", fragments.i3d(50, *_NL10), _F32S2, "i3d_resnet"),
+    _torch("i3d_nl5_resnet101_v1_kinetics400", fragments.i3d(101, *_NL5_101), _F32S2, "i3d_resnet"),
+    _torch("i3d_nl10_resnet101_v1_kinetics400", fragments.i3d(101, *_NL10_101), _F32S2, "i3d_resnet"),
+    _torch("i3d_resnet50_v1_sthsthv2", fragments.i3d(50), _F16S2, "i3d_resnet"),
+    _torch("i3d_resnet50_v1_custom", fragments.i3d(50), _F32S2, "i3d_resnet"),
     # Fusion kernel 7 in the two ResNet-50 with alpha 4, 5 everywhere else: the published weights have it so.
-    _row("slowfast_4x16_resnet50_kinetics400", _slowfast(50, 8, 5), _F32S2),
-    _row("slowfast_8x8_resnet50_kinetics400", _slowfast(50, 4, 7), _F32S2),
-    _row("slowfast_4x16_resnet101_kinetics400", _slowfast(101, 8, 5), _F32S2),
-    _row("slowfast_8x8_resnet101_kinetics400", _slowfast(101, 4, 5), _F32S2),
-    _row("slowfast_16x8_resnet101_kinetics400", _slowfast(101, 4, 5), _F64S2),
-    _row("slowfast_16x8_resnet101_50_50_kinetics400", _slowfast(101, 4, 5, **_50_50), _F64S2),
-    _row("slowfast_16x8_resnet50_sthsthv2", _slowfast(50, 4, 7), _F64S2),
-    _row("slowfast_4x16_resnet50_custom", _slowfast(50, 8, 5), _F32S2),
+    _torch("slowfast_4x16_resnet50_kinetics400", fragments.slowfast(50, 8, 5), _F32S2, "slowfast"),
+    _torch("slowfast_8x8_resnet50_kinetics400", fragments.slowfast(50, 4, 7), _F32S2, "slowfast"),
+    _torch("slowfast_4x16_resnet101_kinetics400", fragments.slowfast(101, 8, 5), _F32S2, "slowfast"),
+    _torch("slowfast_8x8_resnet101_kinetics400", fragments.slowfast(101, 4, 5), _F32S2, "slowfast"),
+    _torch("slowfast_16x8_resnet101_kinetics400", fragments.slowfast(101, 4, 5), _F64S2, "slowfast"),
+    _torch("slowfast_16x8_resnet101_50_50_kinetics400", fragments.slowfast(101, 4, 5, **SLOWFAST_50_50), _F64S2, "slowfast"),
+    _torch("slowfast_16x8_resnet50_sthsthv2", fragments.slowfast(50, 4, 7), _F64S2, "slowfast"),
+    _torch("slowfast_4x16_resnet50_custom", fragments.slowfast(50, 8, 5), _F32S2, "slowfast"),
+    # The slow pathway has the parameter names of the 2-D ResNet.
+    _torch("i3d_slow_resnet50_f32s2_kinetics400", fragments.i3d_slow(50), _F32S2, "resnet_v1b"),
+    _torch("i3d_slow_resnet50_f16s4_kinetics400", fragments.i3d_slow(50), _F16S4, "resnet_v1b"),
+    _torch("i3d_slow_resnet50_f8s8_kinetics400", fragments.i3d_slow(50), _F8S8, "resnet_v1b"),
+    _torch("i3d_slow_resnet101_f32s2_kinetics400", fragments.i3d_slow(101), _F32S2, "resnet_v1b"),
+    _torch("i3d_slow_resnet101_f16s4_kinetics400", fragments.i3d_slow(101), _F16S4, "resnet_v1b"),
+    _torch("i3d_slow_resnet101_f8s8_kinetics400", fragments.i3d_slow(101), _F8S8, "resnet_v1b"),
+    _torch("i3d_slow_resnet101_f16s4_kinetics700", fragments.i3d_slow(101), _F16S4, "resnet_v1b"),
+    _torch("i3d_slow_resnet50_f32s2_custom", fragments.i3d_slow(50), _F32S2, "resnet_v1b"),
+    *(_torch(f"r2plus1d_v1_resnet{d}_kinetics400", fragments.r2plus1d(d), _F16S2_112, "r2plus1d_v1") for d in _TSN_DEPTHS),
+    _torch("r2plus1d_v1_resnet50_custom", fragments.r2plus1d(50), _F16S2_112, "r2plus1d_v1"),
+    _torch("r2plus1d_v2_resnet152_kinetics400", fragments.r2plus1d_v2(152), _F32S2_112, "r2plus1d_v2"),
+    _torch("ircsn_v2_resnet152_f32s2_kinetics400", fragments.ircsn(152), _F32S2, "ircsn"),
+    _torch("tpn_resnet50_f8s8_kinetics400", fragments.tpn(50, temporal_pools=[8, 8]), _F8S8, "tpn"),
+    _torch("tpn_resnet50_f16s4_kinetics400", fragments.tpn(50, temporal_pools=[16, 16]), _F16S4, "tpn"),
+    _torch("tpn_resnet50_f32s2_kinetics400", fragments.tpn(50, temporal_pools=[32, 32]), _F32S2, "tpn"),
+    _torch("tpn_resnet101_f8s8_kinetics400", fragments.tpn(101, temporal_pools=[4, 8]), _F8S8, "tpn"),
+    _torch("tpn_resnet101_f16s4_kinetics400", fragments.tpn(101, temporal_pools=[8, 16]), _F16S4, "tpn"),
+    _torch("tpn_resnet101_f32s2_kinetics400", fragments.tpn(101, temporal_pools=[16, 32]), _F32S2, "tpn"),
+    _torch("tpn_resnet50_f32s2_custom", fragments.tpn(50, temporal_pools=[32, 32]), _F32S2, "tpn"),
 )
+
+
+def _mxnet(name: str, model: Model, clip: Clip, layout: str) -> Row:
+    return Row("mxnet", name, model, clip, f"mxnet/{layout}")
+
+
+# The networks of the MXNet section differ from their torch twins in three numbers: the momentum of the non-local BatchNorm, the frames
+# that the slow pathway of SlowFast takes (the last of each group, not the first), and the classifier's dropout and start on small data.
+_TSN_SEGMENTS = {"kinetics400": 7, "sthsthv2": 8, "ucf101": 3, "hmdb51": 3}
+_SMALL = ("ucf101", "hmdb51")
+
+
+def _on_small(data_set: str, dropout: float) -> dict[str, float]:
+    return {"dropout": dropout, "init_std": 0.001} if data_set in _SMALL else {}
+
+
+def _mxnet_2d() -> tuple[Row, ...]:
+    rows = []
+    for data_set, segments in _TSN_SEGMENTS.items():
+        v1, v3 = (fragments.tsn_inception(version, **_on_small(data_set, 0.8)) for version in (1, 3))
+        rows += [
+            _mxnet(f"vgg16_{data_set}", fragments.tsn_vgg16(**_on_small(data_set, 0.9)), _frames(segments), "vgg16"),
+            _mxnet(f"inceptionv1_{data_set}", v1, _frames(segments), "inception_v1"),
+            _mxnet(f"inceptionv3_{data_set}", v3, _frames(segments, 299), "inception_v3"),
+        ]
+        depths = (50,) if data_set in _SMALL else _TSN_DEPTHS
+        for depth in depths:
+            model = fragments.tsn(depth, **_on_small(data_set, 0.9))
+            rows.append(_mxnet(f"resnet{depth}_v1b_{data_set}", model, _frames(segments), "resnet_v1b"))
+    rows += [_mxnet(f"resnet{depth}_v1b_custom", fragments.tsn(depth), _frames(7), "resnet_v1b") for depth in (18, 50)]
+    return tuple(rows)
+
+
+def _i3d_mxnet(name: str, depth: int, *nonlocal_blocks: list[int], clip: Clip = _F32S2, **head: float) -> Row:
+    return _mxnet(f"i3d_{name}", fragments.i3d(depth, *nonlocal_blocks, momentum=0.1, **head), clip, "i3d_resnet")
+
+
+def _slowfast_mxnet(name: str, depth: int, alpha: int, fusion_kernel: int, clip: Clip = _F32S2, **more: list[list[int]]) -> Row:
+    model = fragments.slowfast(depth, alpha, fusion_kernel, slow_start=alpha - 1, **more)
+    return _mxnet(f"slowfast_{name}", model, clip, "slowfast")
+
+
+_INT8 = ("vgg16_ucf101", "inceptionv3_ucf101", "resnet18_v1b_kinetics400", "resnet50_v1b_kinetics400", "inceptionv3_kinetics400")
+_MXNET = (
+    *_mxnet_2d(),
+    _mxnet("c3d_kinetics400", fragments.c3d(), _F16S2_112, "c3d"),
+    _mxnet("p3d_resnet50_kinetics400", fragments.p3d(50), _F16S2, "p3d"),
+    _mxnet("p3d_resnet101_kinetics400", fragments.p3d(101), _F16S2, "p3d"),
+    *(_mxnet(f"r2plus1d_resnet{d}_kinetics400", fragments.r2plus1d(d), _F16S2_112, "r2plus1d") for d in _TSN_DEPTHS),
+    _mxnet("i3d_inceptionv1_kinetics400", fragments.i3d_inception(1), _F32S2, "i3d_inception_v1"),
+    _mxnet("i3d_inceptionv3_kinetics400", fragments.i3d_inception(3), Clip(32, 2, 299), "i3d_inception_v3"),
+    _i3d_mxnet("resnet50_v1_kinetics400", 50),
+    _i3d_mxnet("resnet101_v1_kinetics400", 101),
+    _i3d_mxnet("nl5_resnet50_v1_kinetics400", 50, *_NL5),
+    _i3d_mxnet("nl10_resnet50_v1_kinetics400", 50, *_NL10),
+    _i3d_mxnet("nl5_resnet101_v1_kinetics400", 101, *_NL5_101),
+    _i3d_mxnet("nl10_resnet101_v1_kinetics400", 101, *_NL10_101),
+    _i3d_mxnet("resnet50_v1_sthsthv2", 50, clip=_F16S2),
+    *(_i3d_mxnet(f"resnet50_v1_{data_set}", 50, dropout=0.8, init_std=0.001) for data_set in (*_SMALL, "custom")),
+    _slowfast_mxnet("4x16_resnet50_kinetics400", 50, 8, 5),
+    _slowfast_mxnet("4x16_resnet50_custom", 50, 8, 5),
+    _slowfast_mxnet("8x8_resnet50_kinetics400", 50, 4, 7),
+    _slowfast_mxnet("4x16_resnet101_kinetics400", 101, 8, 5),
+    _slowfast_mxnet("8x8_resnet101_kinetics400", 101, 4, 5),
+    _slowfast_mxnet("16x8_resnet101_kinetics400", 101, 4, 5, _F64S2),
+    _slowfast_mxnet("16x8_resnet101_50_50_kinetics400", 101, 4, 5, _F64S2, **SLOWFAST_50_50),
+    _mxnet("i3d_slow_resnet101_f16s4_kinetics700", fragments.i3d_slow(101), _F16S4, "i3d_slow"),
+)
+
+_FLOAT_ROWS = (*_TORCH, *_MXNET)
+# The int8 names load the float network and its weights, and are quantized later.
+_INT8_ROWS = tuple(row._replace(name=f"{row.name}_int8") for row in _MXNET if row.name in _INT8)
+ROWS = (*_FLOAT_ROWS, *_INT8_ROWS)
 _BY_KEY = {(row.section, row.name): row for row in ROWS}
 
 
-def names(section: str = "torch") -> list[str]:
-    """All names of a section, in the table's order."""
-    return [row.name for row in ROWS if row.section == section]
+def names(section: str = "") -> list[str]:
+    """All names of a section in the table's order; '': of both, each once."""
+    return list(dict.fromkeys(row.name for row in ROWS if section in ("", row.section)))
 
 
-def row(name: str, section: str = "torch") -> Row:
-    """The row of a name. Raises KeyError for an unknown one."""
-    return _BY_KEY[section, name]
+def sections(name: str) -> list[str]:
+    """The sections that have a name, torch first; empty for an unknown one."""
+    return [section for section in SECTIONS if (section, name) in _BY_KEY]
 
 
-def fragment(name: str, section: str = "torch") -> dict[str, Any]:
+def row(name: str, section: str = "") -> Row:
+    """The row of a name; '' takes the torch section where it has the name, else mxnet. Raises KeyError for an unknown one."""
+    return _BY_KEY[section or next(iter(sections(name)), ""), name]
+
+
+def fragment(name: str, section: str = "") -> dict[str, Any]:
     """The piece of config, below CONFIG, that a name stands for; a fresh copy. Raises KeyError for an unknown name.
 
     Example: resnet50_v1b_sthsthv2 -> {"MODEL": {"BACKBONE": {"TYPE": "ResNet2D", "DEPTH": 50},

@@ -1,57 +1,73 @@
-"""Published weights files: which names have one, where it is and its full SHA-1."""
+"""Published weights files (weights.csv, a line for each row of the reference zoo's tables): where they are, and their SHA-1."""
 
+import csv
+from pathlib import Path
 from typing import NamedTuple
 
-_URLS = {"torch": "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/torch/models/{}"}
+from .specs import float_name
+
+HOST = "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com"
+_PLACES = {"torch": "torch/models/{}.pth", "mxnet": "gluon/models/{}.zip"}
 
 
 class WeightsFile(NamedTuple):
     """One published file, identified by (section, name, hashtag).
 
     Args:
-        section: of the zoo: `torch`.
-        sha1: of the file, 40 hexadecimal digits; the first 8 are its hashtag.
+        section: torch or mxnet.
+        sha1: of the file, 40 hexadecimal digits; of five MXNet files only the first 8 are published.
+        pretrained: what its training started from, as published; '' where that is not published.
+        segments: of a training sample.
+        clip_length: frames of a clip, as the tables write it: `32 (64/2)` is every second of 64 frames.
+        top1: accuracy in percent, AS PUBLISHED and not measured by us; None where the tables have no row.
     """
 
     section: str
     name: str
     sha1: str
+    pretrained: str
+    segments: int
+    clip_length: str
+    top1: float | None
 
     @property
     def hashtag(self) -> str:
         return self.sha1[:8]
 
     @property
+    def stem(self) -> str:
+        return f"{self.name}-{self.hashtag}"
+
+    @property
     def file_name(self) -> str:
-        return f"{self.name}-{self.hashtag}.pth"
+        """Of the weights themselves, which sha1 belongs to; those of the MXNet section are published inside a zip."""
+        return f"{self.stem}.{'pth' if self.section == 'torch' else 'params'}"
+
+    @property
+    def place(self) -> str:
+        """Path of the download below HOST, or below a mirror."""
+        return _PLACES[self.section].format(self.stem)
 
     @property
     def url(self) -> str:
-        return _URLS[self.section].format(self.file_name)
+        return f"{HOST}/{self.place}"
 
 
-FILES = (
-    WeightsFile("torch", "resnet18_v1b_kinetics400", "854b23e460ab1fbc5a5cd458b439a90be1f98119"),
-    WeightsFile("torch", "resnet34_v1b_kinetics400", "124a2fa45fce7102243515bdebfb262728c10ad0"),
-    WeightsFile("torch", "resnet50_v1b_kinetics400", "9939dbdfdbf11cb42c06456f341596e75becf074"),
-    WeightsFile("torch", "resnet101_v1b_kinetics400", "172afa3bcc5e922962c335b6ea9b7cedc8132c61"),
-    WeightsFile("torch", "resnet152_v1b_kinetics400", "3dedb835f333e234a9279bbef4a9e2e840acc032"),
-    WeightsFile("torch", "resnet50_v1b_sthsthv2", "cbb9167bd293a82475f5f179a29de1f5c2665b8a"),
-    WeightsFile("torch", "i3d_resnet50_v1_kinetics400", "185454973645ff66b6310e715863384db135d87f"),
-    WeightsFile("torch", "i3d_resnet101_v1_kinetics400", "a9bb4f89551c30d553a487fcc560ff7f41a3de8c"),
-    WeightsFile("torch", "i3d_nl5_resnet50_v1_kinetics400", "9df1e103d54bc1227da58d19347e1371cf98a9fb"),
-    WeightsFile("torch", "i3d_nl10_resnet50_v1_kinetics400", "281e1e8a8ef78ada7e095b43caf0cd3f75e7a6a4"),
-    WeightsFile("torch", "i3d_nl5_resnet101_v1_kinetics400", "2cea8edd07e5565b9c1eb66ca862ade3127ce523"),
-    WeightsFile("torch", "i3d_nl10_resnet101_v1_kinetics400", "526a2ed07cffeab6d827ab28c979b537100cd2b3"),
-    WeightsFile("torch", "i3d_resnet50_v1_sthsthv2", "e975d989c1eb1e66e5be36c1c4d6ff626708cfae"),
-    WeightsFile("torch", "slowfast_4x16_resnet50_kinetics400", "1d1eadb258ccfc0c117db0ff0eaf1638d18405b3"),
-    WeightsFile("torch", "slowfast_8x8_resnet50_kinetics400", "e94e9a57eaa2f4dde12673bc6632f9aa090d8c21"),
-    WeightsFile("torch", "slowfast_8x8_resnet101_kinetics400", "db5e9fef55b28eb55b6dc7b2cba98d0c14fc3568"),
-    WeightsFile("torch", "slowfast_16x8_resnet50_sthsthv2", "0520323165727d59002c6c62071bc1dc28248469"),
-)
+def _read(row: dict[str, str]) -> WeightsFile:
+    typed = {"segments": int(row["segments"]), "top1": float(row["top1"]) if row["top1"] else None}
+    return WeightsFile(**{**row, **typed})
 
 
-def published(name: str) -> list[WeightsFile]:
-    """The published files of a zoo name; those of its Kinetics-400 network for a `_custom` name, without a fitting classifier."""
+# Of several files of one name the first is the one that the name alone means.
+with (Path(__file__).parent / "weights.csv").open(encoding="utf-8", newline="") as _table:
+    FILES = tuple(_read(row) for row in csv.DictReader(_table))
+
+
+def published(name: str, section: str) -> list[WeightsFile]:
+    """The published files of a zoo name, its default first.
+
+    A `_custom` name has those of its Kinetics-400 network, without a fitting classifier; an int8 name those of its float network.
+    """
+    name = float_name(name)
     source = name.removesuffix("_custom") + "_kinetics400" if name.endswith("_custom") else name
-    return [file for file in FILES if file.name == source]
+    return [file for file in FILES if (file.section, file.name) == (section, source)]

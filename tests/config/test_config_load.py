@@ -75,11 +75,17 @@ def test_values_take_the_type_of_their_key(tmp_path, line, key, value):
     assert node == value and type(node) is type(value)
 
 
-@pytest.mark.parametrize(("text", "value"), [("True", True), ("False", False), ("'18545497'", "18545497"), ("018545497", "018545497")])
+@pytest.mark.parametrize(("text", "value"), [("True", True), ("False", False), ("'05203231'", "05203231"), ("05203231", "05203231")])
 def test_pretrained_is_a_switch_or_a_hashtag(tmp_path, text, value):
-    path = write(tmp_path, f"CONFIG: {{MODEL: {{NAME: i3d_resnet50_v1_kinetics400, PRETRAINED: {text}}}}}")
+    path = write(tmp_path, f"CONFIG: {{MODEL: {{NAME: slowfast_16x8_resnet50_sthsthv2, PRETRAINED: {text}}}}}")
     assert value == load_config(path).CONFIG.MODEL.PRETRAINED
     assert value == load_config(path, ["CONFIG.MODEL.PRETRAINED", text.strip("'")]).CONFIG.MODEL.PRETRAINED
+
+
+@pytest.mark.parametrize("switch", [True, False])
+def test_pretrained_is_switched_over_a_hashtag_of_an_earlier_layer(tmp_path, switch):
+    path = write(tmp_path, "CONFIG: {MODEL: {NAME: i3d_resnet50_v1_kinetics400, PRETRAINED: '18545497'}}")
+    assert load_config(path, ["CONFIG.MODEL.PRETRAINED", str(switch)]).CONFIG.MODEL.PRETRAINED is switch
 
 
 def test_every_mistake_of_file_and_command_line_is_reported_at_once(tmp_path):

@@ -145,11 +145,11 @@ def test_switches_of_the_config_arrive():
 
 def test_unknown_types_name_what_is_known():
     with pytest.raises(
-        ConfigError, match=r"'I3DResnet' is not a backbone; those known are I3DResNet, ResNet2D, SlowFast\. Did you mean 'I3DResNet'"
+        ConfigError, match=r"'I3DResnet' is not a backbone; those known are C3D, I3DInceptionV1, .*\. Did you mean 'I3DResNet'"
     ):
         build_model(config(BACKBONE={"TYPE": "I3DResnet"}, HEAD={"TYPE": "PoolHead"}))
-    with pytest.raises(ConfigError, match="'TPN' is not a neck"):
-        build_model(config(BACKBONE=TINY_I3D, NECK={"TYPE": "TPN"}, HEAD={"TYPE": "PoolHead"}))
+    with pytest.raises(ConfigError, match=r"'FPN' is not a neck; those known are TPN\. Did you mean 'TPN'"):
+        build_model(config(BACKBONE=TINY_I3D, NECK={"TYPE": "FPN"}, HEAD={"TYPE": "PoolHead"}))
     with pytest.raises(ConfigError, match=r"WIDHT is not an argument of I3DResNet.*Did you mean 'WIDTH'"):
         build_backbone({"TYPE": "I3DResNet", "WIDHT": 16})
 

@@ -6,10 +6,11 @@ import re
 import pytest
 import torch
 
-from vidrec.models.build import BACKBONES, HEADS, build_backbone, build_head
+from vidrec.models.build import BACKBONES, HEADS, NECKS, build_backbone, build_head, build_neck
 from vidrec.utils.errors import ConfigError
 
 PER_STAGE = ("temporal_kernels", "slow_temporal_kernels", "fast_temporal_kernels", "nonlocal_blocks")
+ZERO_IS_A_CHOICE = ("slow_start",)
 EMPTY_IS_A_CHOICE = ("stage_blocks", "pool_stride", *PER_STAGE)
 
 
@@ -17,7 +18,7 @@ def nonsense(parameter: inspect.Parameter) -> list:
     """0, -1 and [] in place of a number, of one number in a list, and of one number in a list of lists."""
     name, default = parameter.name, parameter.default
     if parameter.annotation is int:
-        return [0, -1, []]
+        return [-1, []] if name in ZERO_IS_A_CHOICE else [0, -1, []]
     if parameter.annotation is float:
         return [-1, []]
     found = [0, -1] if name in EMPTY_IS_A_CHOICE else [0, -1, []]
@@ -32,7 +33,7 @@ def cases(registry) -> list:
         pytest.param(name, key, value, id=f"{name}-{key}-{value}")
         for name in registry.names()
         for key, parameter in inspect.signature(registry.get(name)).parameters.items()
-        if key != "block"
+        if key not in ("block", "middle_from")
         for value in nonsense(parameter)
     ]
 
@@ -41,6 +42,12 @@ def cases(registry) -> list:
 def test_no_number_of_a_backbone_ends_in_another_exception(name, key, value):
     with torch.device("meta"), pytest.raises(ConfigError, match=key.upper()):
         build_backbone({"TYPE": name, key.upper(): value})
+
+
+@pytest.mark.parametrize(("name", "key", "value"), cases(NECKS))
+def test_no_number_of_a_neck_ends_in_another_exception(name, key, value):
+    with torch.device("meta"), pytest.raises(ConfigError, match="TPN" if key == "in_channels" else key.upper()):
+        build_neck({"TYPE": name, key.upper(): value}, in_channels=(1024, 2048))
 
 
 @pytest.mark.parametrize(("name", "key", "value"), cases(HEADS))

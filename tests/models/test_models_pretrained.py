@@ -1,22 +1,15 @@
-"""ImageNet starts, inflation and published weights, without a network."""
+"""ImageNet starts and inflation, without a network."""
 
-import hashlib
 import logging
-import re
 
 import pytest
 import torch
 import torchvision
 
 from vidrec.config.defaults import get_cfg_defaults
-from vidrec.model_zoo import specs
-from vidrec.model_zoo import weights as zoo_weights
-from vidrec.model_zoo.weights import FILES, WeightsFile, published
 from vidrec.models.build import build_model, get_model
-from vidrec.models.weights import zoo
 from vidrec.models.weights.imagenet import load_imagenet
 from vidrec.models.weights.inflate import inflate
-from vidrec.models.weights.names import to_reference
 from vidrec.utils.errors import WeightsError
 
 
@@ -34,16 +27,16 @@ def _no_network(*args, **kwargs):
     raise OSError("no route to host")
 
 
-def put_parent(folder, depth: int):
+def put_parent(folder, name: str, **options):
     """torchvision's 2-D network with random weights and statistics, saved where its ImageNet file belongs."""
-    torch.manual_seed(depth)
-    parent = torchvision.models.get_model(f"resnet{depth}")
-    for name, tensor in parent.state_dict().items():
-        if name.endswith("running_mean"):
+    torch.manual_seed(1)
+    parent = torchvision.models.get_model(name, weights=None, **options)
+    for key, tensor in parent.state_dict().items():
+        if key.endswith("running_mean"):
             tensor.uniform_(-0.1, 0.1)
-        elif name.endswith("running_var"):
+        elif key.endswith("running_var"):
             tensor.uniform_(0.5, 1.5)
-    url = torchvision.models.get_model_weights(f"resnet{depth}").IMAGENET1K_V1.url
+    url = torchvision.models.get_model_weights(name).IMAGENET1K_V1.url
     torch.save(parent.state_dict(), folder / url.rsplit("/", 1)[1])
     return parent.eval()
 
@@ -66,7 +59,7 @@ def test_inflation_by_hand_and_its_limits():
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
 def test_2d_network_with_imagenet_weights_is_torchvisions(depth, hub):
-    parent = put_parent(hub, depth)
+    parent = put_parent(hub, f"resnet{depth}")
     model = get_model(f"resnet{depth}_v1b_kinetics400", pretrained_base=True, features_only=True).eval()
     clips = torch.randn(1, 3, 2, 40, 40)
     parent.fc = torch.nn.Identity()
@@ -83,7 +76,7 @@ def test_still_video_through_the_inflated_network_gives_the_2d_features(hub):
     convolutions reach 2, 12 and 48 frames to either side, the temporal pool 4 more to the right). With 144 frames, step 9
     sees frames 10 to 138 and no padding.
     """
-    parent = put_parent(hub, 50)
+    parent = put_parent(hub, "resnet50")
     model = get_model("i3d_resnet50_v1_kinetics400", pretrained_base=True).eval()
     frame = torch.randn(1, 3, 32, 32)
     body = torch.nn.Sequential(*list(parent.children())[:-2])
@@ -97,8 +90,109 @@ def test_still_video_through_the_inflated_network_gives_the_2d_features(hub):
     assert (features[:, :, 0] - wanted).abs().max() > 0.1 * spread
 
 
+@pytest.mark.parametrize("name", ["i3d_slow_resnet50_f8s8_kinetics400", "tpn_resnet50_f8s8_kinetics400"])
+def test_still_video_through_the_slow_pathway_gives_the_features_of_both_last_stages(hub, name):
+    """The last two stages reach 6 and 3 frames to either side; with 20 frames the middle one sees no padding."""
+    parent = put_parent(hub, "resnet50")
+    model = get_model(name, pretrained_base=True).eval()
+    frame = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        fine = torch.nn.Sequential(*list(parent.children())[:-3])(frame)
+        wanted = [fine, parent.layer4(fine)][-len(model.backbone.out_channels) :]
+        for features, flat in zip(model.backbone(frame.unsqueeze(2).expand(-1, -1, 20, -1, -1)), wanted, strict=True):
+            assert (features[:, :, 10] - flat).abs().max() < 1e-4 * flat.std().item()
+            assert (features[:, :, 0] - flat).abs().max() > 0.1 * flat.std().item()
+
+
+def test_inception_v3_with_imagenet_weights_is_torchvisions_with_its_own_scale_of_inputs(hub):
+    parent = put_parent(hub, "inception_v3", transform_input=True, init_weights=False)
+    parent.fc = torch.nn.Identity()
+    model = get_model("inceptionv3_kinetics400", pretrained_base=True, features_only=True).eval()
+    clips = torch.randn(1, 3, 2, 107, 107)
+    with torch.inference_mode():
+        wanted = parent(clips.transpose(1, 2).flatten(0, 1)).mean(dim=0, keepdim=True)
+        torch.testing.assert_close(model(clips), wanted, rtol=1e-4, atol=1e-4 * wanted.std().item())
+    assert wanted.std() > 0.01
+
+
+def test_inception_v1_with_imagenet_weights_is_torchvisions_googlenet(hub, monkeypatch):
+    """Without the scale of inputs, for which the padded stem is exact but along its border."""
+    parent = put_parent(hub, "googlenet", transform_input=False, init_weights=False)
+    parent.fc = torch.nn.Identity()
+    clips = torch.randn(1, 3, 2, 64, 64)
+    with torch.inference_mode():
+        wanted = parent(clips.transpose(1, 2).flatten(0, 1)).mean(dim=0, keepdim=True)
+    scaled = get_model("inceptionv1_kinetics400", pretrained_base=True, features_only=True).eval()
+    monkeypatch.setattr("vidrec.models.weights.imagenet.rescale_stem", lambda kernels: {})
+    model = get_model("inceptionv1_kinetics400", pretrained_base=True, features_only=True).eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(model(clips), wanted, rtol=1e-4, atol=1e-4 * wanted.std().item())
+        inputs = clips * scales(STD) + scales(MEAN)  # in [0, 1] as far as a picture's are
+        inside = (slice(None), slice(None), slice(2, -2), slice(2, -2))
+        with_scale = scaled.backbone.stem[0](clips[:, :, 0])[inside]
+        torch.testing.assert_close(with_scale, model.backbone.stem[0]((inputs[:, :, 0] - 0.5) / 0.5)[inside], rtol=1e-3, atol=1e-4)
+    assert wanted.std() > 0.01
+
+
+def scales(values: tuple[float, ...]) -> torch.Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1, 1)
+
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@pytest.mark.slow
+def test_vgg16_with_imagenet_weights_is_torchvisions(hub):
+    parent = put_parent(hub, "vgg16", init_weights=False)
+    parent.classifier[6] = torch.nn.Identity()
+    model = get_model("vgg16_ucf101", pretrained_base=True, features_only=True).eval()
+    clips = torch.randn(1, 3, 2, 64, 64)
+    with torch.inference_mode():
+        wanted = parent(clips.transpose(1, 2).flatten(0, 1)).mean(dim=0, keepdim=True)
+        torch.testing.assert_close(model(clips), wanted, rtol=1e-4, atol=1e-4 * wanted.std().item())
+    assert wanted.std() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("version", "parent", "num_frames", "size"),
+    [(1, "googlenet", 144, 33), pytest.param(3, "inception_v3", 800, 75, marks=pytest.mark.slow)],
+)
+def test_still_video_through_the_inflated_inception_gives_the_2d_features(hub, version, parent, num_frames, size):
+    """On the middle time step of a clip so long that it sees no padding in time; v1's parent is given the 3-D network's padded pools."""
+    put_parent(hub, parent, init_weights=False)
+    model = get_model(f"i3d_inceptionv{version}_kinetics400", pretrained_base=True).eval()
+    flat = get_model(f"inceptionv{version}_kinetics400", pretrained_base=True).eval()
+    for module in flat.modules():
+        if isinstance(module, torch.nn.MaxPool2d) and module.ceil_mode:
+            module.ceil_mode, module.padding = False, 1
+    frame = torch.randn(1, 3, 1, size, size)
+    with torch.inference_mode():
+        wanted = flat.backbone(frame)[0][:, :, 0]
+        features = model.backbone(frame.expand(-1, -1, num_frames, -1, -1))[0]
+    middle, spread = features.shape[2] // 2, wanted.std().item()
+    assert spread > 1e-3
+    assert (features[:, :, middle] - wanted).abs().max() < 1e-4 * spread
+    assert (features[:, :, 0] - wanted).abs().max() > 0.1 * spread
+
+
+def test_imagenet_start_of_tpn_leaves_its_neck(hub):
+    put_parent(hub, "resnet50")
+    torch.manual_seed(0)
+    model = get_model("tpn_resnet50_f8s8_kinetics400")
+    before = model.neck.fuse.conv.weight.clone()
+    report = load_imagenet(model)
+    assert torch.equal(model.neck.fuse.conv.weight, before)
+    assert {name.split(".")[0] for name in report.missing} == {"neck", "head"}
+
+
+@pytest.mark.parametrize("name", ["p3d_resnet50_kinetics400", "r2plus1d_v1_resnet18_kinetics400", "slowfast_4x16_resnet50_kinetics400"])
+def test_families_without_a_2d_parent_start_from_scratch(name):
+    with torch.device("meta"):
+        assert load_imagenet(get_model(name)) is None
+
+
 def test_imagenet_start_inflates_and_leaves_classifier_and_nonlocal_blocks(hub, caplog):
-    parent = put_parent(hub, 50)
+    parent = put_parent(hub, "resnet50")
     with torch.device("meta"):
         model = get_model("i3d_nl5_resnet50_v1_kinetics400")
     with caplog.at_level(logging.INFO, logger="vidrec"):
@@ -142,7 +236,7 @@ def test_narrow_network_has_no_2d_parent(hub):
     cfg = config(BACKBONE={"TYPE": "I3DResNet", "DEPTH": 18, "WIDTH": 16}, HEAD={"TYPE": "PoolHead"})
     with pytest.raises(
         WeightsError,
-        match=r"PRETRAINED_BASE is True, and this I3DResNet has no 2-D parent .* of width 64\. Set CONFIG\.MODEL\.PRETRAINED_BASE False",
+        match=r"PRETRAINED_BASE is True, and this I3DResNet has no 2-D parent .* and VGG-16\)\. Set CONFIG\.MODEL\.PRETRAINED_BASE False",
     ):
         build_model(cfg)
     assert build_model(cfg, load_weights=False).backbone.out_channels == (128,)
@@ -153,101 +247,3 @@ def test_slowfast_starts_from_scratch_and_says_so(hub, caplog):
     with caplog.at_level(logging.INFO, logger="vidrec"):
         build_model(cfg)
     assert "SlowFast starts from scratch" in caplog.text
-
-
-def test_weights_table():
-    assert len(FILES) == 17
-    assert {file.name for file in FILES} <= set(specs.names())
-    assert all(re.fullmatch("[0-9a-f]{40}", file.sha1) for file in FILES)
-    file = published("i3d_resnet50_v1_kinetics400")[0]
-    assert (file.hashtag, file.file_name) == ("18545497", "i3d_resnet50_v1_kinetics400-18545497.pth")
-    assert file.url == "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/torch/models/i3d_resnet50_v1_kinetics400-18545497.pth"
-    assert published("i3d_resnet50_v1_custom") == [file]
-    assert published("slowfast_16x8_resnet101_kinetics400") == []
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A folder that stands for the server (file:// URLs), a cache folder, and resnet18's published file on the server."""
-    monkeypatch.setenv("VIDREC_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(zoo_weights._URLS, "torch", f"file://{tmp_path}/{{}}")
-    torch.manual_seed(1)
-    source = get_model("resnet18_v1b_kinetics400")
-    raw = tmp_path / "raw.pth"
-    torch.save(to_reference(source.state_dict(), "resnet_v1b"), raw)
-    file = WeightsFile("torch", "resnet18_v1b_kinetics400", hashlib.sha1(raw.read_bytes()).hexdigest())
-    raw.rename(tmp_path / file.file_name)
-    monkeypatch.setattr(zoo_weights, "FILES", (file,))
-    return tmp_path, file, source
-
-
-def test_published_weights_are_fetched_once_and_loaded(server):
-    folder, file, source = server
-    model = build_model(config(NAME=file.name, PRETRAINED=True))
-    assert torch.equal(model.head.fc.weight, source.head.fc.weight)
-    assert [path.name for path in zoo.cache_folder().iterdir()] == [file.file_name]
-    (folder / file.file_name).unlink()  # the second time it comes from the cache
-    again = build_model(config(NAME=file.name, PRETRAINED=file.hashtag))
-    assert torch.equal(again.backbone.stem.conv.weight, source.backbone.stem.conv.weight)
-
-
-def test_custom_name_takes_the_kinetics_file_and_keeps_its_classifier(server, caplog):
-    _, _, source = server
-    model = get_model("resnet18_v1b_kinetics400", num_classes=9)
-    with caplog.at_level(logging.INFO, logger="vidrec"):
-        report = zoo.load_published(model, "resnet18_v1b_custom")
-    assert torch.equal(model.backbone.stem.conv.weight, source.backbone.stem.conv.weight)
-    assert report.missing == ("head.fc.weight", "head.fc.bias")
-    assert "resnet18_v1b_custom starts from resnet18_v1b_kinetics400 and keeps a fresh classifier" in caplog.text
-
-
-def test_other_number_of_classes_keeps_a_fresh_classifier_in_python(server):
-    _, file, source = server
-    model = get_model(file.name, num_classes=9, pretrained=True)
-    assert model.head.fc.out_features == 9
-    assert torch.equal(model.backbone.stem.conv.weight, source.backbone.stem.conv.weight)
-    cfg = config(NAME=file.name, PRETRAINED=True)
-    cfg.CONFIG.DATA.NUM_CLASSES = 9
-    with pytest.raises(WeightsError, match=r"classifies 400 classes; this network has 9\. .* CONFIG\.MODEL\.RESET_HEAD True"):
-        build_model(cfg)
-
-
-def test_offline_the_error_names_url_and_place(server):
-    folder, file, _ = server
-    (folder / file.file_name).unlink()
-    with pytest.raises(WeightsError) as error:
-        get_model(file.name, pretrained=True)
-    place = folder / "home" / "weights" / file.file_name
-    assert str(error.value).startswith(f"{file.url} cannot be fetched (")
-    assert str(error.value).endswith(f"the weights must be at {place}. Put the file there, or set CONFIG.MODEL.PRETRAINED False.")
-    assert list(zoo.cache_folder().iterdir()) == []
-
-
-def test_file_with_another_sha1_is_not_taken(server):
-    folder, file, _ = server
-    whole = (folder / file.file_name).read_bytes()
-    (folder / file.file_name).write_bytes(whole[:-1] + b"x")
-    with pytest.raises(WeightsError, match=f"gave a file with SHA-1 [0-9a-f]{{40}}; the published one has {file.sha1}"):
-        get_model(file.name, pretrained=True)
-    assert list(zoo.cache_folder().iterdir()) == []
-    (zoo.cache_folder() / file.file_name).write_bytes(whole[:-1])
-    with pytest.raises(WeightsError, match=f"is not the published file: its SHA-1 is not {file.sha1}. Delete it"):
-        get_model(file.name, pretrained=True)
-
-
-@pytest.mark.parametrize(
-    ("name", "hashtag", "message"),
-    [
-        ("", "", "CONFIG.MODEL.PRETRAINED is set; published weights go by CONFIG.MODEL.NAME, which is ''."),
-        ("slowfast_16x8_resnet101_kinetics400", "", "has no published weights; CONFIG.MODEL.PRETRAINED must be False for it."),
-        ("resnet18_v1b_kinetics400", "00000000", "is '00000000'; resnet18_v1b_kinetics400 has the published weights '854b23e4'."),
-    ],
-)
-def test_names_and_hashtags_without_weights(name, hashtag, message):
-    with pytest.raises(WeightsError, match=re.escape(message)):
-        zoo.find_published(name, hashtag)
-
-
-def test_cache_folder_is_in_the_home_folder_unless_told(monkeypatch):
-    monkeypatch.delenv("VIDREC_HOME", raising=False)
-    assert zoo.cache_folder().parts[-3:] == (".cache", "vidrec", "weights")

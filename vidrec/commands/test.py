@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.commands.cli import config_parser, run_command
+from vidrec.config.zoo import find_row, zoo_name
 from vidrec.utils.errors import ConfigError, WeightsError
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from vidrec.engine.metrics import Accuracies
     from vidrec.engine.tester import VideoScores
+    from vidrec.model_zoo.specs import Row
     from vidrec.models.recognizer import Recognizer
 
 
@@ -73,7 +75,7 @@ def _build_tested(cfg: "CfgNode", folder: Path) -> "tuple[Recognizer, str]":
         path = str(own[0])
     else:
         _check_published(cfg, checkpoints)
-        return build_model(cfg), f"zoo: {model_cfg.NAME} {model_cfg.PRETRAINED}"
+        return build_model(cfg), f"zoo: {zoo_name(_zoo_row(cfg))} {model_cfg.PRETRAINED}"
     logger.info("testing the weights of %s", path)
     model = build_model(cfg, load_weights=False)
     load_weights(model, path)
@@ -147,14 +149,17 @@ def _protocol(cfg: "CfgNode", dataset: Any) -> dict[str, Any]:
 
 def _model_name(cfg: "CfgNode") -> str:
     """The zoo name, marked where the config changes the row behind it; the backbone's TYPE without a name."""
-    from vidrec.model_zoo import specs
-
     model = cfg.CONFIG.MODEL
     if not model.NAME:
         return model.BACKBONE.TYPE
-    row = specs.fragment(model.NAME)["MODEL"]
-    changed = [part for part in ("BACKBONE", "NECK", "HEAD") if dict(model[part]) != row.get(part, {})]
-    return f"{model.NAME} with another {' and '.join(changed)}" if changed else model.NAME
+    row = _zoo_row(cfg)
+    changed = [part for part in ("BACKBONE", "NECK", "HEAD") if dict(model[part]) != row.model.get(part, {})]
+    return f"{zoo_name(row)} with another {' and '.join(changed)}" if changed else zoo_name(row)
+
+
+def _zoo_row(cfg: "CfgNode") -> "Row":
+    model = cfg.CONFIG.MODEL
+    return find_row(model.NAME, zoo=model.ZOO, hashtag=model.PRETRAINED)
 
 
 def _accuracy_line(cfg: "CfgNode", measured: "Accuracies") -> str:

@@ -34,8 +34,8 @@ def check_entry(cfg: CfgNode, entry: Entry) -> tuple[Any, str | None]:
 def _as_type(entry: Entry, default: Any, either_bool: bool) -> Any:
     """The value as the default's type; None where it has another one."""
     value = entry.value
-    if either_bool and not isinstance(value, bool):
-        return entry.text or None
+    if either_bool:  # its default may be a hashtag by now, which an earlier layer wrote
+        return value if isinstance(value, bool) else entry.text or None
     if isinstance(default, bool):
         return value if isinstance(value, bool) else None
     if isinstance(default, str):

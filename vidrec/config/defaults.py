@@ -77,7 +77,7 @@ def _data() -> Node:
     data.TRAIN_DATA_PATH = ""  # folder put before each relative path; '': the annotation file's folder
     data.VAL_DATA_PATH = ""
     data.NUM_CLASSES = 400
-    data.CLASS_NAMES = ""  # (new) text file with one class name a line, in order of label; '': labels are shown as numbers
+    data.CLASS_NAMES = ""  # (new) text file, a class name a line in order of label, or a data set of the zoo (kinetics400); '': numbers
     data.CLIP_LEN = 16  # frames in a clip (in each segment)
     data.FRAME_RATE = 2  # distance between frames of a clip, in frames (the frame stride)
     data.NUM_SEGMENT = 1  # temporal segments of a training sample; a sample has NUM_SEGMENT * CLIP_LEN frames
@@ -106,19 +106,21 @@ def _data() -> Node:
 
 def _model() -> Node:
     model = Node()
-    model.NAME = ""  # zoo name; stands for the BACKBONE, NECK and HEAD of the model zoo's row
+    model.NAME = ""  # zoo name, alone or as torch/NAME or mxnet/NAME; stands for the BACKBONE, NECK and HEAD of the model zoo's row
+    model.ZOO = ""  # (new) section of the zoo: torch or mxnet; '': that of the hashtag in PRETRAINED, else torch where it has NAME
     model.BACKBONE = Node()  # (new) component; written here it changes or replaces the row's
     model.NECK = Node()  # (new) component, optional
     model.HEAD = Node()  # (new) component
     model.LOAD = False  # load PRETRAINED_PATH before training or testing
     model.PRETRAINED_PATH = ""  # weights file, of vidrec or of the reference zoo
     model.RESET_HEAD = False  # (new) keep the fresh classifier when loading weights (fine-tuning with other classes)
-    model.PRETRAINED = False  # True or a hashtag: load the zoo's published weights for NAME
+    model.PRETRAINED = False  # True, or a hashtag (first digits of the file's SHA-1): load the zoo's published weights for NAME
     model.PRETRAINED_BASE = True  # initialize from 2-D ImageNet weights, inflated where the network is 3-D
     model.BN_EVAL = False  # BatchNorm uses its running statistics while training
     model.PARTIAL_BN = False  # BN_EVAL and BN_FROZEN for all BatchNorm layers but the first
     model.BN_FROZEN = False  # scale and bias of BatchNorm are not trained
     model.USE_AFFINE = False  # a fixed scale and bias per channel in place of BatchNorm
+    model.FROZEN_STAGES = -1  # (new) not trained, BatchNorm keeps its statistics: 0: the stem; n: the stem and the first n stages; -1: none
     return model
 
 

@@ -1,7 +1,8 @@
 """Loading a config: defaults <- `_BASE_` files <- YAML <- command line, all mistakes at once.
 
 The model zoo's row behind MODEL.NAME lies just below the layer that sets the name: keys of that layer and of later ones change the
-row, and the network of earlier layers gives way to it. The row's number of classes lies below everything.
+row, and the network of earlier layers gives way to it. Which row it is, MODEL.ZOO and MODEL.PRETRAINED decide with their last values,
+wherever they stand. The row's number of classes lies below everything.
 """
 
 import copy
@@ -14,11 +15,11 @@ from yacs.config import CfgNode
 from vidrec.config.check import check_entry, check_rules
 from vidrec.config.defaults import COMPONENT_SECTIONS, get_cfg_defaults
 from vidrec.config.source import Entry, Layer, read_layers, read_overrides
+from vidrec.config.zoo import HASHTAG_KEY, NAME_KEY, ZOO_KEY, Mistake, look_up, zoo_name
 from vidrec.model_zoo import specs
 from vidrec.utils.errors import ConfigError
-from vidrec.utils.text import did_you_mean
 
-NAME_KEY = "CONFIG.MODEL.NAME"
+PARTS = ("BACKBONE", "NECK", "HEAD")
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
@@ -58,7 +59,7 @@ def merge_layers(cfg: CfgNode, layers: list[Layer], complete: bool = True) -> li
     where: dict[str, str] = {}
     wrong: set[str] = set()
     mistakes: list[str] = []
-    for layer in _with_zoo_row(layers, mistakes):
+    for layer in _with_zoo_row(cfg, layers, mistakes):
         for entry in layer:
             value, mistake = check_entry(cfg, entry)
             if mistake:
@@ -93,23 +94,64 @@ def flat_items(node: CfgNode, prefix: str = "") -> list[tuple[str, Any]]:
     return items
 
 
-def _with_zoo_row(layers: list[Layer], mistakes: list[str]) -> list[Layer]:
-    """The layers, with the model zoo's row behind the last MODEL.NAME among them; an unknown name is noted as a mistake."""
-    named = [(place, entry) for place, layer in enumerate(layers) for entry in layer if entry.key == NAME_KEY]
-    if not named or not named[-1][1].text:
+def _with_zoo_row(cfg: CfgNode, layers: list[Layer], mistakes: list[str]) -> list[Layer]:
+    """The layers, with the model zoo's row behind the last MODEL.NAME among them; what is wrong with it is noted as a mistake.
+
+    Args:
+        cfg: what was merged before; its values stand where the layers have none.
+    """
+    last = {entry.key: (place, entry) for place, layer in enumerate(layers) for entry in layer}
+    chosen = {key: last[key] for key in (NAME_KEY, ZOO_KEY, HASHTAG_KEY) if key in last}
+    name, zoo, hashtag = (_text(chosen[key][1]) if key in chosen else value for key, value in _row_keys(cfg).items())
+    if not chosen or not name:
         return layers
-    place, entry = named[-1]
-    if entry.text not in specs.names():
-        mistakes.append(
-            f"{entry.where}: {NAME_KEY} is {entry.text!r}, which the model zoo does not have;"
-            f" vidrec.list_models() tells its names.{did_you_mean(entry.text, specs.names())}"
-        )
+    row = look_up(name, zoo=zoo if zoo in specs.SECTIONS else "", hashtag=hashtag)  # another ZOO breaks its rule, and is reported so
+    if isinstance(row, Mistake):
+        _, entry = chosen.get(row.key) or next(iter(chosen.values()))
+        mistakes.append(f"{entry.where}: {row.text}")
         return layers
-    fragment, where = specs.fragment(entry.text), f"model zoo row {entry.text}"
-    data = [Entry(f"CONFIG.DATA.{key}", value, str(value), where) for key, value in fragment.get("DATA", {}).items()]
-    emptied = [Entry(f"CONFIG.MODEL.{part}", None, None, where) for part in ("BACKBONE", "NECK", "HEAD")]
-    parts = [Entry(f"CONFIG.MODEL.{part}", section, None, where) for part, section in fragment["MODEL"].items()]
-    return [data, *layers[:place], [*emptied, *parts], *layers[place:]]
+    where = f"model zoo row {zoo_name(row)}"
+    if NAME_KEY not in chosen:
+        return [_changed_parts(cfg, row, where), *layers]
+    place, _ = chosen[NAME_KEY]
+    return [_classes(row, where), *layers[:place], _parts(row.model, where), *layers[place:]]
+
+
+def _row_keys(cfg: CfgNode) -> dict[str, Any]:
+    """The three keys that decide the row, with their values in a config."""
+    model = cfg.CONFIG.MODEL
+    return {NAME_KEY: model.NAME, ZOO_KEY: model.ZOO, HASHTAG_KEY: model.PRETRAINED}
+
+
+def _text(entry: Entry) -> str:
+    """The entry's text; '' for what is no text, such as True or a list."""
+    return "" if isinstance(entry.value, bool) else entry.text or ""
+
+
+def _classes(row: specs.Row, where: str) -> Layer:
+    return [] if row.num_classes is None else [Entry("CONFIG.DATA.NUM_CLASSES", row.num_classes, str(row.num_classes), where)]
+
+
+def _parts(model: dict[str, dict[str, Any]], where: str) -> Layer:
+    """The network of a row in the place of any other: each part emptied, then written."""
+    emptied = [Entry(f"CONFIG.MODEL.{part}", None, None, where) for part in PARTS]
+    return [*emptied, *(Entry(f"CONFIG.MODEL.{part}", section, None, where) for part, section in model.items())]
+
+
+def _changed_parts(cfg: CfgNode, row: specs.Row, where: str) -> Layer:
+    """The row's network in the place of the one that the same name meant before; what was changed in that one stays."""
+    name, zoo, hashtag = _row_keys(cfg).values()
+    before = look_up(name, zoo=zoo, hashtag=hashtag)
+    if isinstance(before, Mistake) or before is row:
+        return []
+    return _parts({part: _rebased(cfg.CONFIG.MODEL[part], before.model.get(part, {}), row.model.get(part, {})) for part in PARTS}, where)
+
+
+def _rebased(own: CfgNode, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """A section that was built on the `old` one, built on the `new` one; a section of another TYPE as it is."""
+    if own.get("TYPE") != old.get("TYPE"):
+        return dict(own)
+    return {**new, **{key: value for key, value in own.items() if old.get(key) != value}}
 
 
 def _write(cfg: CfgNode, key: str, value: Any) -> None:

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from yacs.config import CfgNode
 
+from vidrec.model_zoo.specs import SECTIONS
+
 
 class Rule(NamedTuple):
     """What a value must fulfil, and the words for it (`at least 1 frame`)."""
@@ -80,6 +82,8 @@ RULES: dict[str, Rule] = {
     "CONFIG.DATA.MAX_BAD_SHARE": _within(0, 1),
     "CONFIG.DATA.NUM_WORKERS": _at_least(0),
     "CONFIG.DATA.MULTIGRID": _only(False, "it is read by nothing; CONFIG.TRAIN.MULTIGRID is meant"),
+    "CONFIG.MODEL.ZOO": Rule(lambda zoo: zoo in ("", *SECTIONS), f"one of {', '.join(SECTIONS)}, or '' for whichever has the name"),
+    "CONFIG.MODEL.FROZEN_STAGES": _at_least(-1),
     "CONFIG.LOG.EXP_NAME": Rule(bool, "a name; use_time takes the start time"),
     "CONFIG.LOG.SAVE_FREQ": _at_least(1, "epoch"),
     "CONFIG.LOG.DISPLAY_FREQ": _at_least(1, "iteration"),

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from vidrec.config.zoo import find_row
 from vidrec.model_zoo import specs
 from vidrec.registry import Registry
-from vidrec.utils.errors import ConfigError
-from vidrec.utils.text import did_you_mean
+from vidrec.utils.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,15 +20,25 @@ if TYPE_CHECKING:
 BACKBONES = Registry(
     "backbone",
     {
+        "C3D": "vidrec.models.backbones.c3d:C3D",
+        "I3DInceptionV1": "vidrec.models.backbones.inception_v1:I3DInceptionV1",
+        "I3DInceptionV3": "vidrec.models.backbones.inception_v3:I3DInceptionV3",
         "I3DResNet": "vidrec.models.backbones.i3d_resnet:I3DResNet",
+        "IRCSN": "vidrec.models.backbones.ircsn:IRCSN",
+        "InceptionV1": "vidrec.models.backbones.inception_v1:InceptionV1",
+        "InceptionV3": "vidrec.models.backbones.inception_v3:InceptionV3",
+        "P3D": "vidrec.models.backbones.p3d:P3D",
+        "R2Plus1D": "vidrec.models.backbones.r2plus1d:R2Plus1D",
         "ResNet2D": "vidrec.models.backbones.resnet2d:ResNet2D",
         "SlowFast": "vidrec.models.backbones.slowfast:SlowFast",
+        "VGG16": "vidrec.models.backbones.vgg:VGG16",
     },
 )
-NECKS = Registry("neck", {})
+NECKS = Registry("neck", {"TPN": "vidrec.models.necks.tpn:TPN"})
 HEADS = Registry(
     "head",
     {
+        "C3DHead": "vidrec.models.heads.c3d:C3DHead",
         "ConsensusHead": "vidrec.models.heads.consensus:ConsensusHead",
         "PoolHead": "vidrec.models.heads.pool:PoolHead",
         "SlowFastHead": "vidrec.models.heads.slowfast:SlowFastHead",
@@ -58,15 +68,20 @@ def build_head(section: Mapping[str, Any], *, in_channels: tuple[int, ...], num_
 
 
 def assemble(
-    sections: Mapping[str, Mapping[str, Any]], *, num_classes: int, features_only: bool = False, **norm_switches: bool
+    sections: Mapping[str, Mapping[str, Any]],
+    *,
+    num_classes: int,
+    features_only: bool = False,
+    frozen_stages: int = -1,
+    **norm_switches: bool,
 ) -> "Recognizer":
     """Backbone, neck and head of their sections as one network, with fresh weights.
 
     Args:
         sections: BACKBONE, HEAD and, where there is one, NECK.
-        norm_switches: see vidrec.models.layers.norm.apply_norm_switches.
+        frozen_stages, norm_switches: see vidrec.models.layers.norm.freeze_stages and apply_norm_switches.
     """
-    from vidrec.models.layers.norm import apply_norm_switches
+    from vidrec.models.layers.norm import apply_norm_switches, freeze_stages
     from vidrec.models.recognizer import Recognizer
 
     backbone = build_backbone(sections["BACKBONE"])
@@ -74,7 +89,9 @@ def assemble(
     in_channels = backbone.out_channels if neck is None else neck.out_channels
     head = build_head(sections["HEAD"], in_channels=in_channels, num_classes=num_classes)
     model = Recognizer(backbone, head, neck, features_only=features_only)
-    model.held_norms = apply_norm_switches(model, **norm_switches)
+    held = apply_norm_switches(model, **norm_switches)
+    frozen = freeze_stages(backbone.parts(), model, frozen_stages=frozen_stages)
+    model.held_norms = tuple(dict.fromkeys((*held, *frozen)))
     return model.train()
 
 
@@ -88,24 +105,22 @@ def build_model(cfg: "CfgNode", load_weights: bool = True) -> "Recognizer":
         load_weights: False builds the network only; a checkpoint follows.
 
     Raises:
-        ConfigError: for a section that does not build, or a clip that is too short for the network.
+        ConfigError: for a section that does not build, or clips that the network cannot take.
         WeightsError: for weights that cannot be found, read or fitted.
     """
-    from vidrec.models.recognizer import too_short
-
     model_cfg, data = cfg.CONFIG.MODEL, cfg.CONFIG.DATA
+    sections = {key: _section(model_cfg, key) for key in _COMPONENTS}
+    _check_clips(sections, data)
     model = assemble(
-        {key: _section(model_cfg, key) for key in _COMPONENTS},
+        sections,
         num_classes=data.NUM_CLASSES,
         features_only=cfg.CONFIG.INFERENCE.FEAT,
+        frozen_stages=model_cfg.FROZEN_STAGES,
         bn_eval=model_cfg.BN_EVAL,
         partial_bn=model_cfg.PARTIAL_BN,
         bn_frozen=model_cfg.BN_FROZEN,
         use_affine=model_cfg.USE_AFFINE,
     )
-    num_frames = data.NUM_SEGMENT * data.CLIP_LEN
-    if num_frames < model.backbone.min_frames:
-        raise ConfigError([too_short(num_frames, model.backbone)])
     if load_weights:
         _load(model, model_cfg)
     return model
@@ -116,30 +131,33 @@ def get_model(
     num_classes: int | None = None,
     pretrained: bool | str = False,
     *,
+    zoo: str = "",
     pretrained_base: bool = False,
-    **options: bool,
+    **options: Any,
 ) -> "Recognizer":
     """The network of a config, or of a zoo name.
 
     Args:
+        cfg_or_name: `mxnet/NAME` is NAME with zoo "mxnet".
         num_classes: with a name: None takes the data set's, or 400 for a `_custom` name. Another number than the published
             file's keeps a fresh classifier.
         pretrained: with a name: True or a hashtag loads the published weights.
+        zoo: with a name: the section, torch or mxnet; '': that of the hashtag, else torch where it has the name.
         pretrained_base: with a name: starts from 2-D ImageNet weights.
-        options: with a name: features_only, bn_eval, partial_bn, bn_frozen, use_affine.
+        options: with a name: features_only, frozen_stages, bn_eval, partial_bn, bn_frozen, use_affine.
 
     Example: get_model("i3d_resnet50_v1_kinetics400", num_classes=9, pretrained=True)
     """
     if not isinstance(cfg_or_name, str):
         return build_model(cfg_or_name)
-    row = _row(cfg_or_name)
+    hashtag = pretrained if isinstance(pretrained, str) else ""
+    row = find_row(cfg_or_name, zoo=zoo, hashtag=hashtag)
     own_classes = row.num_classes or 400
     model = assemble(row.model, num_classes=own_classes if num_classes is None else num_classes, **options)
     if pretrained:
         from vidrec.models.weights.zoo import load_published
 
-        hashtag = pretrained if isinstance(pretrained, str) else ""
-        load_published(model, row.name, hashtag=hashtag, reset_head=num_classes not in (None, own_classes))
+        load_published(model, row.name, section=row.section, hashtag=hashtag, reset_head=num_classes not in (None, own_classes))
     elif pretrained_base:
         from vidrec.models.weights.imagenet import load_imagenet
 
@@ -147,29 +165,50 @@ def get_model(
     return model
 
 
-def list_models(pattern: str = "*") -> list[str]:
-    """Zoo names that match a shell pattern, sorted: `list_models("slowfast_*")`."""
-    return [name for name in get_model_list() if fnmatchcase(name, pattern)]
+def list_models(pattern: str = "*", zoo: str = "") -> list[str]:
+    """Zoo names that match a shell pattern, sorted: `list_models("slowfast_*")`.
+
+    Args:
+        zoo: torch or mxnet; '': the names of both sections, each once.
+    """
+    return sorted(name for name in specs.names(zoo) if fnmatchcase(name, pattern))
 
 
 def get_model_list() -> list[str]:
     """All zoo names, sorted."""
-    return sorted(specs.names())
+    return list_models()
 
 
-def _row(name: str) -> specs.Row:
-    if name not in specs.names():
-        raise ConfigError(
-            [f"CONFIG.MODEL.NAME is {name!r}; it must be a name of the model zoo (list_models()).{did_you_mean(name, specs.names())}"]
-        )
-    return specs.row(name)
+def _zoo_row(model_cfg: "CfgNode") -> specs.Row:
+    return find_row(model_cfg.NAME, zoo=model_cfg.ZOO, hashtag=model_cfg.PRETRAINED)
 
 
 def _section(model_cfg: "CfgNode", key: str) -> dict[str, Any]:
     """A component's section, filled up from the zoo's row of NAME: merged where the TYPE is the same, else replaced."""
     own = dict(model_cfg[key])
-    published = _row(model_cfg.NAME).model.get(key, {}) if model_cfg.NAME else {}
+    published = _zoo_row(model_cfg).model.get(key, {}) if model_cfg.NAME else {}
     return own if own.get("TYPE", published.get("TYPE")) != published.get("TYPE") else {**published, **own}
+
+
+def _check_clips(sections: Mapping[str, Mapping[str, Any]], data: "CfgNode") -> None:
+    """Raises ConfigError where the network cannot take the clips of training, or the views of a test; a run without numbers tells."""
+    import torch
+
+    test_crop = data.VAL_DATASET.get("CROP_SIZE", data.SHORT_SIDE_SIZE)
+    clips = {
+        "training": (data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE),
+        "test": (data.CLIP_LEN, test_crop),
+    }
+    with torch.device("meta"):
+        model = assemble(sections, num_classes=1).eval()
+        mistakes = []
+        for use, (num_frames, size) in clips.items():
+            try:
+                model(torch.empty(1, 3, num_frames, size, size))
+            except UserError as error:
+                mistakes.append(f"({use}) {error}")
+    if mistakes:
+        raise ConfigError(mistakes)
 
 
 def _load(model: "Recognizer", model_cfg: "CfgNode") -> None:
@@ -180,7 +219,7 @@ def _load(model: "Recognizer", model_cfg: "CfgNode") -> None:
     if model_cfg.LOAD:
         load_weights(model, model_cfg.PRETRAINED_PATH, reset_head=model_cfg.RESET_HEAD)
     elif model_cfg.PRETRAINED:
-        hashtag = model_cfg.PRETRAINED if isinstance(model_cfg.PRETRAINED, str) else ""
-        load_published(model, model_cfg.NAME, hashtag=hashtag, reset_head=model_cfg.RESET_HEAD)
+        row, hashtag = _zoo_row(model_cfg), model_cfg.PRETRAINED if isinstance(model_cfg.PRETRAINED, str) else ""
+        load_published(model, row.name, section=row.section, hashtag=hashtag, reset_head=model_cfg.RESET_HEAD)
     elif model_cfg.PRETRAINED_BASE:
         load_imagenet(model)

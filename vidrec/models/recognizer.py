@@ -14,7 +14,7 @@ class Recognizer(nn.Module):
     Args:
         neck: from the backbone's features to the head's; None: they are the same.
         features_only: `forward` returns the pooled vector that the classifier would see, instead of scores.
-        held_norms: names of BatchNorm layers that stay in eval mode while the rest trains (BN_EVAL, PARTIAL_BN).
+        held_norms: names of BatchNorm layers that stay in eval mode while the rest trains (BN_EVAL, PARTIAL_BN, FROZEN_STAGES).
     """
 
     def __init__(
@@ -43,10 +43,11 @@ class Recognizer(nn.Module):
             [B, K] scores before any softmax, or [B, D] features when `features_only`.
 
         Raises:
-            UserError: for a clip with fewer frames than the network's strides in time need.
+            UserError: for a clip with fewer frames, or frames of another size, than the network can take.
         """
-        if clips.shape[2] < self.backbone.min_frames:
-            raise UserError(too_short(clips.shape[2], self.backbone))
+        misfit = self.backbone.misfit(*clips.shape[2:])
+        if misfit:
+            raise UserError(misfit)
         features = self.neck(self.backbone(clips))
         return self.head.pool(features) if self.features_only else self.head(features)
 
@@ -55,11 +56,3 @@ class Recognizer(nn.Module):
         for name in self.held_norms:
             self.get_submodule(name).eval()
         return self
-
-
-def too_short(num_frames: int, backbone: Backbone) -> str:
-    """The message for a clip that the network's strides and pools in time would leave without a step."""
-    return (
-        f"The clip has {num_frames} frames; this {type(backbone).__name__} needs at least {backbone.min_frames}, because its strides and "
-        "pools in time leave nothing of a shorter one. Raise CONFIG.DATA.CLIP_LEN, or choose smaller strides in CONFIG.MODEL.BACKBONE."
-    )

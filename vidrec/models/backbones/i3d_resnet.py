@@ -8,6 +8,7 @@ from torch import nn
 from vidrec.models.backbones.base import Backbone
 from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, init_like_resnet, make_conv, shortest_input
+from vidrec.models.layers.nonlocal_block import NonLocal
 from vidrec.models.layers.residual import make_stages, plan_resnet
 
 
@@ -31,6 +32,8 @@ class I3DResNet(Backbone):
             ((3, 1) stands for 3, 1, 3, 1, ...).
         temporal_pools: per stage, the factor of the max pool over time that follows it.
         nonlocal_blocks: per stage, indices of the blocks that end with a non-local block; () for none anywhere.
+        nonlocal_momentum: of their BatchNorm, the share of the newest batch. The networks of the torch section of the reference zoo
+            were trained with 0.9, those of its mxnet section with 0.1.
         out_stages: how many of the last stages are returned.
 
     Example: depth 50, clips [2, 3, 32, 224, 224] -> [[2, 2048, 4, 7, 7]]; clips must have at least 5 frames.
@@ -49,6 +52,7 @@ class I3DResNet(Backbone):
         temporal_kernels: tuple[tuple[int, ...], ...] = ((3,), (3, 1), (3, 1), (1, 3)),
         temporal_pools: tuple[int, ...] = (2, 1, 1, 1),
         nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
+        nonlocal_momentum: float = 0.9,
         out_stages: int = 1,
     ):
         super().__init__()
@@ -60,6 +64,7 @@ class I3DResNet(Backbone):
         mistakes.temporal_kernels(stages, temporal_kernels=temporal_kernels)
         mistakes.temporal_pools(stages, temporal_pools)
         mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
+        mistakes.share(nonlocal_momentum=nonlocal_momentum)
         mistakes.out_stages(stages, out_stages)
         mistakes.raise_all()
         self.parent_2d = f"resnet{plan.depth}" if plan.depth and width == 64 else ""
@@ -68,9 +73,12 @@ class I3DResNet(Backbone):
         self.stages = make_stages(plan, width, dims=3, temporal_kernels=temporal_kernels, nonlocal_blocks=nonlocal_blocks)
         self.temporal_pools = nn.ModuleList(make_temporal_pool(factor) for factor in temporal_pools)
         self.out_channels = plan.out_channels(width)[-out_stages:]
-        stem_steps = [(stem_temporal_kernel, stem_stride[0], stem_temporal_kernel // 2), (1, pool_stride[0] if pool_stride else 1, 0)]
-        self.min_frames = shortest_input([*stem_steps, *((factor, factor, 0) for factor in temporal_pools)])
+        pools = [(1, stride, 0) for stride in pool_stride[:1]] + [(factor, factor, 0) for factor in temporal_pools]
+        self.min_frames = shortest_input([(stem_temporal_kernel, stem_stride[0], stem_temporal_kernel // 2), *pools])
         init_like_resnet(self)
+        for block in self.modules():
+            if isinstance(block, NonLocal):
+                block.norm.momentum = nonlocal_momentum
 
     def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:
         x = self.pool(self.stem(clips))

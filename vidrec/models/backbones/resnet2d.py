@@ -5,13 +5,13 @@ from typing import Literal
 import torch
 from torch import nn
 
-from vidrec.models.backbones.base import Backbone
+from vidrec.models.backbones.base import FrameBackbone
 from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, init_like_resnet, make_conv
 from vidrec.models.layers.residual import make_stages, plan_resnet
 
 
-class ResNet2D(Backbone):
+class ResNet2D(FrameBackbone):
     """A 2-D ResNet v1b (stride in the 3x3 convolution), applied to every frame; numerically torchvision's.
 
     He et al., Deep Residual Learning, CVPR 2016 (arXiv 1512.03385).
@@ -48,12 +48,5 @@ class ResNet2D(Backbone):
         self.out_channels = plan.out_channels(width)[-out_stages:]
         init_like_resnet(self)
 
-    def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:
-        frames = clips.transpose(1, 2).flatten(0, 1)  # [B, 3, T, H, W] -> [B*T, 3, H, W], the frames of a clip together
-        x = self.pool(self.stem(frames))
-        features = []
-        for stage in self.stages:
-            x = stage(x)
-            features = [*features, x][-len(self.out_channels) :]
-        batch_and_time = (clips.shape[0], clips.shape[2])
-        return [x.unflatten(0, batch_and_time).transpose(1, 2) for x in features]  # [B*T, C, h, w] -> [B, C, T, h, w]
+    def frame_features(self, frames: torch.Tensor) -> list[torch.Tensor]:
+        return self.through_stages(self.pool(self.stem(frames)))

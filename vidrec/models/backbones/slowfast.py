@@ -16,7 +16,7 @@ class SlowFast(Backbone):
 
     Feichtenhofer et al., SlowFast Networks, ICCV 2019 (arXiv 1812.03982). Before every stage the fast features flow into
     the slow pathway through a strided convolution along time. The input is one tensor of the fast frames; the slow ones
-    are its frames 0, alpha, 2 * alpha, ... Any number of frames works.
+    are one of each alpha of them. Any number of frames works.
 
     Both pathways are returned, [slow, fast]: `SlowFastHead` takes the two together.
 
@@ -26,6 +26,8 @@ class SlowFast(Backbone):
         block: kind of block, in place of the depth's.
         width: channels of the slow stem and width of the first slow stage; doubles from stage to stage.
         alpha: fast frames per slow frame.
+        slow_start: which one of each alpha frames the slow pathway takes, from 0. The networks of the torch section of the reference
+            zoo take the first, those of its mxnet section the last, alpha - 1; an incomplete group at the end gives its last frame.
         beta: slow width over fast width; must divide `width`.
         fusion_kernel: of the lateral convolutions, in fast frames; odd.
         fusion_ratio: channels of a lateral connection over those of the fast features.
@@ -43,6 +45,7 @@ class SlowFast(Backbone):
         block: Literal["", "basic", "bottleneck"] = "",
         width: int = 64,
         alpha: int = 8,
+        slow_start: int = 0,
         beta: int = 8,
         fusion_kernel: int = 5,
         fusion_ratio: int = 2,
@@ -55,6 +58,8 @@ class SlowFast(Backbone):
         mistakes.at_least_1(width=width, alpha=alpha, beta=beta, fusion_ratio=fusion_ratio)
         whole = beta < 1 or width % beta == 0
         mistakes.unless(whole, f"BETA is {beta}; it must divide WIDTH ({width}). Give the fast pathway a whole number of channels.")
+        start_is_there = alpha < 1 or 0 <= slow_start < alpha
+        mistakes.unless(start_is_there, f"SLOW_START is {slow_start}; it must be 0 to ALPHA - 1 ({alpha - 1}). Give 0 for the first frame.")
         mistakes.odd(fusion_kernel=fusion_kernel)  # so that slow and lateral steps meet
         mistakes.temporal_kernels(stages, slow_temporal_kernels=slow_temporal_kernels, fast_temporal_kernels=fast_temporal_kernels)
         mistakes.raise_all()
@@ -64,12 +69,27 @@ class SlowFast(Backbone):
         self.fast = Pathway(plan, fast_width, stem_temporal_kernel=5, temporal_kernels=fast_temporal_kernels)
         lateral = {"kernel": (fusion_kernel, 1, 1), "stride": (alpha, 1, 1)}
         self.laterals = nn.ModuleList(ConvNorm(make_conv(out // fusion_ratio, out, **lateral)) for out in fused)
-        self.alpha = alpha
+        self.alpha, self.slow_start = alpha, slow_start
         self.out_channels = (self.slow.out_channels, self.fast.out_channels)
 
+    def parts(self) -> list[tuple[nn.Module, ...]]:
+        stages = zip(self.laterals, self.slow.stages, self.fast.stages, strict=True)
+        return [(self.slow.stem, self.fast.stem), *stages]
+
     def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:
-        fast = self.fast.enter(clips)
-        slow = self.slow.enter(clips[:, :, :: self.alpha])
+        return self.join(self.slow_frames(clips), clips)
+
+    def slow_frames(self, clips: torch.Tensor) -> torch.Tensor:
+        """The frames of the slow pathway. Example: 10 frames, alpha 4 -> 0, 4, 8; with slow_start 3 -> 3, 7, 9."""
+        if not self.slow_start:
+            return clips[:, :, :: self.alpha]
+        last = clips.shape[2] - 1
+        chosen = [min(start + self.slow_start, last) for start in range(0, clips.shape[2], self.alpha)]
+        return clips[:, :, chosen]
+
+    def join(self, slow: torch.Tensor, fast: torch.Tensor) -> list[torch.Tensor]:
+        """[slow, fast] features of the frames [B, 3, ceil(T / alpha), H, W] and [B, 3, T, H, W] of the two pathways."""
+        fast, slow = self.fast.enter(fast), self.slow.enter(slow)
         for lateral, slow_stage, fast_stage in zip(self.laterals, self.slow.stages, self.fast.stages, strict=True):
             slow = slow_stage(torch.cat((slow, lateral(fast)), dim=1))
             fast = fast_stage(fast)

@@ -36,10 +36,7 @@ class Head(nn.Module):
         mistakes.unless(0 <= init_std < math.inf, f"INIT_STD is {init_std}; it must be 0 or more. Give 0.01, or 0 for PyTorch's start.")
         mistakes.raise_all()
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(sum(in_channels), num_classes)
-        if init_std:
-            nn.init.normal_(self.fc.weight, std=init_std)
-            nn.init.zeros_(self.fc.bias)
+        self.fc = make_classifier(sum(in_channels), num_classes, init_std)
 
     def pool(self, features: list[torch.Tensor]) -> torch.Tensor:
         """Features [B, C, T, H, W] each -> [B, D], the vector that is classified."""
@@ -48,6 +45,15 @@ class Head(nn.Module):
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
         """Features [B, C, T, H, W] each -> scores [B, K], before any softmax."""
         return self.fc(self.dropout(self.pool(features)))
+
+
+def make_classifier(in_features: int, out_features: int, init_std: float) -> nn.Linear:
+    """A linear layer with normal weights of a standard deviation and bias 0; 0 keeps PyTorch's default start."""
+    linear = nn.Linear(in_features, out_features)
+    if init_std:
+        nn.init.normal_(linear.weight, std=init_std)
+        nn.init.zeros_(linear.bias)
+    return linear
 
 
 def _remedy(num_features: int) -> str:

@@ -1,10 +1,11 @@
 """What is wrong with the numbers of a component, said all at once and by the keys of the config."""
 
+import math
 from typing import Any
 
 from vidrec.utils.errors import ConfigError
 
-BACKBONE, HEAD = "CONFIG.MODEL.BACKBONE", "CONFIG.MODEL.HEAD"
+BACKBONE, NECK, HEAD = "CONFIG.MODEL.BACKBONE", "CONFIG.MODEL.NECK", "CONFIG.MODEL.HEAD"
 
 
 class Mistakes:
@@ -41,6 +42,14 @@ class Mistakes:
         for name, value in kernels.items():
             self.unless(value >= 1 and value % 2 == 1, f"{name.upper()} is {value}; it must be odd and at least 1. Give 1, 3, 5 or 7.")
 
+    def share(self, **arguments: float) -> None:
+        for name, value in arguments.items():
+            self.unless(0 <= value <= 1, f"{name.upper()} is {value}; it must lie in [0, 1]. Leave it out for the default.")
+
+    def above_0(self, **arguments: float) -> None:
+        for name, value in arguments.items():
+            self.unless(0 < value < math.inf, f"{name.upper()} is {value}; it must be above 0. Leave it out for the default.")
+
     def strides(self, **strides: tuple[int, ...]) -> None:
         for name, values in strides.items():
             good = len(values) == 3 and min(values) >= 1
@@ -73,6 +82,11 @@ class Mistakes:
             for block in blocks:
                 what = f"NONLOCAL_BLOCKS names block {block} of stage {stage}; that stage has blocks 0 to {count - 1}."
                 self.unless(0 <= block < count, f"{what} Name one of those.")
+
+    def two_levels(self, **arguments: tuple[int, ...]) -> None:
+        for name, values in arguments.items():
+            good = len(values) == 2 and min(values) >= 1
+            self.unless(good, f"{name.upper()} is {list(values)}; it must have 2 numbers, each at least 1. Give the fine level's first.")
 
     def out_stages(self, stages: int, out_stages: int) -> None:
         message = f"OUT_STAGES is {out_stages}; it must be 1 to {stages}, the number of stages. Give 1 for the last one."

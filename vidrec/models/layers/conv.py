@@ -14,17 +14,18 @@ def make_conv(
     *,
     kernel: tuple[int, ...],
     stride: tuple[int, ...] | None = None,
+    padding: tuple[int, ...] | None = None,
     groups: int = 1,
     bias: bool = False,
 ) -> nn.Conv2d | nn.Conv3d:
-    """A convolution padded by half its kernel, so that stride 1 keeps the size.
+    """A convolution, padded by half its kernel unless told, so that stride 1 keeps the size.
 
     Args:
         kernel: odd sizes, (t, h, w) or (h, w); 3 sizes give a Conv3d, 2 a Conv2d.
-        stride: as many numbers as the kernel has; None: 1 everywhere.
+        stride, padding: as many numbers as the kernel has; None: 1 everywhere, and half the kernel.
     """
     kind = {2: nn.Conv2d, 3: nn.Conv3d}[len(kernel)]
-    padding = tuple(size // 2 for size in kernel)
+    padding = tuple(size // 2 for size in kernel) if padding is None else padding
     stride = stride or (1,) * len(kernel)
     return kind(in_channels, out_channels, kernel, stride=stride, padding=padding, groups=groups, bias=bias)
 
@@ -47,15 +48,20 @@ class ConvNorm(nn.Module):
         return self.relu(self.norm(self.conv(x)))
 
 
-def init_like_resnet(network: nn.Module) -> None:
+def init_like_resnet(network: nn.Module, *, with_bias: bool = False) -> None:
     """Kaiming normal weights (fan out) in every convolution that a norm follows, as torchvision starts its 2-D ResNets.
 
     A convolution that has a bias is not followed by a norm's bias (non-local blocks) and keeps PyTorch's default.
     He et al., Delving Deep into Rectifiers, ICCV 2015.
+
+    Args:
+        with_bias: for a network without norms: convolutions with a bias start so too, with bias 0.
     """
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.Conv3d)) and module.bias is None:
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)) and (with_bias or module.bias is None):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def shortest_input(steps: Iterable[tuple[int, int, int]]) -> int:

@@ -25,8 +25,7 @@ class NonLocal(nn.Module):
         self.phi = make_conv(channels, embedding, kernel=(1, 1, 1), bias=True)
         self.g = make_conv(channels, embedding, kernel=(1, 1, 1), bias=True)
         self.out = make_conv(embedding, channels, kernel=(1, 1, 1), bias=True)
-        # Momentum 0.9 is what the published networks were trained with: the newest batch counts for 90 %.
-        self.norm = make_norm(channels, dims=3, eps=norm_eps, momentum=0.9)
+        self.norm = make_norm(channels, dims=3, eps=norm_eps)
         nn.init.normal_(self.g.weight, std=0.01)
         nn.init.zeros_(self.g.bias)
         nn.init.zeros_(self.norm.weight)

@@ -1,7 +1,11 @@
 """BatchNorm, and what the config's BatchNorm switches do to a network that is already built."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
+
+from vidrec.utils.errors import ConfigError
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -60,7 +64,14 @@ def apply_norm_switches(
 
     Returns:
         Names of the layers that must stay in eval mode while the rest of the network trains.
+
+    Raises:
+        ConfigError: a switch is on and the network has no BatchNorm.
     """
+    switches = {"BN_EVAL": bn_eval, "PARTIAL_BN": partial_bn, "BN_FROZEN": bn_frozen, "USE_AFFINE": use_affine}
+    if any(switches.values()) and not batch_norms(network):
+        wanted = [f"CONFIG.MODEL.{name} is True; this network has no BatchNorm for it to act on. Set it False." for name in switches]
+        raise ConfigError([message for message, on in zip(wanted, switches.values(), strict=True) if on])
     if use_affine:
         _replace_by_affine(network)
         return ()
@@ -70,6 +81,29 @@ def apply_norm_switches(
     for name in frozen:
         layers[name].requires_grad_(False)
     return tuple(layers if bn_eval else later if partial_bn else ())
+
+
+def freeze_stages(parts: Sequence[Sequence[nn.Module]], network: nn.Module, *, frozen_stages: int) -> tuple[str, ...]:
+    """Stops the training of a backbone's first parts.
+
+    Args:
+        parts: the stem, then each stage.
+        frozen_stages: -1: none; 0: the stem; n: the stem and the first n stages.
+
+    Returns:
+        Names, in the network, of their BatchNorm layers, which must stay in eval mode while the rest trains.
+
+    Raises:
+        ConfigError: there are not so many stages.
+    """
+    if frozen_stages >= len(parts):
+        what = f"CONFIG.MODEL.FROZEN_STAGES is {frozen_stages}; this network has {len(parts) - 1} stages after its stem."
+        raise ConfigError([f"{what} Give -1 for none, 0 for the stem, up to {len(parts) - 1}."])
+    frozen = [module for part in parts[: frozen_stages + 1] for module in part]
+    for module in frozen:
+        module.requires_grad_(False)
+    inside = {id(norm) for module in frozen for norm in module.modules()}
+    return tuple(name for name, norm in batch_norms(network).items() if id(norm) in inside)
 
 
 def _replace_by_affine(network: nn.Module) -> None:

@@ -3,7 +3,7 @@
 He et al., Deep Residual Learning, CVPR 2016 (arXiv 1512.03385). The bottleneck strides in its middle convolution ("v1b").
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -103,25 +103,29 @@ class ResNetPlan:
         return tuple(self.kind.expansion * (width << index) for index in range(len(self.stage_blocks)))
 
 
-def plan_resnet(depth: int, stage_blocks: tuple[int, ...] = (), block: str = "") -> ResNetPlan:
+def plan_resnet(
+    depth: int, stage_blocks: tuple[int, ...] = (), block: str = "", *, kinds: Mapping[str, BlockKind] = BLOCK_KINDS
+) -> ResNetPlan:
     """What a depth means, or what stands in its place.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         stage_blocks: blocks of each stage; () takes the depth's.
         block: `basic` or `bottleneck`; '' takes the depth's.
+        kinds: what these are in the family. A family that has one of them only takes the depths of that one.
 
     Raises:
         ConfigError: for another depth, or a stage without blocks.
     """
-    mistakes, known = Mistakes(BACKBONE), ", ".join(map(str, _DEPTHS))
-    mistakes.unless(depth in _DEPTHS, f"DEPTH is {depth}; it must be one of {known}. Give STAGE_BLOCKS for a network of another depth.")
+    depths = [number for number, (name, _) in _DEPTHS.items() if (block or name) in kinds]
+    mistakes, known = Mistakes(BACKBONE), ", ".join(map(str, depths))
+    mistakes.unless(depth in depths, f"DEPTH is {depth}; it must be one of {known}. Give STAGE_BLOCKS for a network of another depth.")
     what = f"STAGE_BLOCKS is {list(stage_blocks)}; every stage must have at least 1 block."
     mistakes.unless(not stage_blocks or min(stage_blocks) >= 1, f"{what} Leave out the stages that have none.")
     mistakes.raise_all()
     plan = (block or _DEPTHS[depth][0], tuple(stage_blocks) or _DEPTHS[depth][1])
     standard = {known: depth for depth, known in _DEPTHS.items()}
-    return ResNetPlan(BLOCK_KINDS[plan[0]], plan[1], standard.get(plan))
+    return ResNetPlan(kinds[plan[0]], plan[1], standard.get(plan))
 
 
 def make_stages(
@@ -131,16 +135,18 @@ def make_stages(
     dims: int,
     extra_channels: Sequence[int] = (),
     temporal_kernels: tuple[tuple[int, ...], ...] = (),
+    temporal_stride: int = 1,
     nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
     norm_eps: float = 1e-5,
 ) -> nn.ModuleList:
-    """All stages of a ResNet; each but the first halves height and width, none strides in time.
+    """All stages of a ResNet; each but the first halves height and width.
 
     Args:
         width: channels that enter the first stage, and its width.
         dims: 2 or 3.
         extra_channels: per stage, channels that another pathway adds to the stage's input; () for none.
         temporal_kernels: per stage, see make_stage; () for 1 everywhere.
+        temporal_stride: of each stage but the first, in frames.
         nonlocal_blocks: per stage, see make_stage; () for none.
     """
     count = len(plan.stage_blocks)
@@ -149,13 +155,12 @@ def make_stages(
     nonlocal_blocks = nonlocal_blocks or ((),) * count
     stages, channels = nn.ModuleList(), width
     for index, blocks in enumerate(plan.stage_blocks):
-        step = 1 if index == 0 else 2
         stage = make_stage(
             channels + extra_channels[index],
             width << index,
             kind=plan.kind,
             blocks=blocks,
-            stride=(step, step) if dims == 2 else (1, step, step),
+            stride=(temporal_stride, 2, 2)[-dims:] if index else (1,) * dims,
             temporal_kernels=temporal_kernels[index],
             nonlocal_blocks=nonlocal_blocks[index],
             norm_eps=norm_eps,

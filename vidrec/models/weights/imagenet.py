@@ -1,8 +1,9 @@
-"""ImageNet weights of torchvision's 2-D ResNets as a start for ours."""
+"""ImageNet weights of torchvision's 2-D networks as a start for ours."""
 
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -13,6 +14,32 @@ from vidrec.models.weights.names import from_reference
 from vidrec.utils.errors import WeightsError
 
 _log = logging.getLogger("vidrec")
+
+# Of the values in [0, 1] that enter a network: what these networks take, and what GoogLeNet and Inception v3 were trained with.
+_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_OTHER_MEAN, _OTHER_STD = 0.5, 0.5
+
+
+class _Parent(NamedTuple):
+    """How a 2-D network's file is read.
+
+    Args:
+        layout: of its names.
+        unused: how the names of its classifiers begin.
+        own_scale: its first layer expects inputs of another mean and standard deviation.
+    """
+
+    layout: str
+    unused: tuple[str, ...]
+    own_scale: bool = False
+
+
+_RESNET = _Parent("resnet_v1b", ("fc.",))
+_PARENTS = {
+    "googlenet": _Parent("torchvision/googlenet", ("fc.", "aux1.", "aux2."), own_scale=True),
+    "inception_v3": _Parent("torchvision/inception_v3", ("fc.", "AuxLogits."), own_scale=True),
+    "vgg16": _Parent("torchvision/vgg16", ("classifier.6.",)),
+}
 
 
 def load_imagenet(model: nn.Module) -> LoadReport | None:
@@ -31,18 +58,39 @@ def load_imagenet(model: nn.Module) -> LoadReport | None:
     if not backbone.parent_2d:
         raise WeightsError(
             f"CONFIG.MODEL.PRETRAINED_BASE is True, and this {type(backbone).__name__} has no 2-D parent of its depth and width; ImageNet "
-            "weights exist for ResNet 18, 34, 50, 101 and 152 of width 64. Set CONFIG.MODEL.PRETRAINED_BASE False to train from scratch."
+            "weights exist for the published sizes (ResNet 18, 34, 50, 101 and 152 of width 64, and VGG-16). Set "
+            "CONFIG.MODEL.PRETRAINED_BASE False to train from scratch."
         )
     source, state = _fetch(backbone.parent_2d)
-    targets = model.state_dict()
-    named, _ = from_reference(state, "resnet_v1b")
-    kernels = {name: tensor for name, tensor in named.items() if name.startswith("backbone.")}
+    parent, targets = _PARENTS.get(backbone.parent_2d, _RESNET), model.state_dict()
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(parent.unused)}
+    kernels, unexplained = from_reference(state, parent.layout)
+    if parent.own_scale:
+        kernels |= rescale_stem(kernels)
     fitted = {name: inflate(tensor, targets[name].shape) if name in targets else tensor for name, tensor in kernels.items()}
     fresh = [name for name in targets if not name.startswith("backbone.") or ".after." in name]
     inflated = tuple(name for name, tensor in fitted.items() if tensor.shape != kernels[name].shape)
-    report = replace(put(model, fitted, source=source, layout="resnet_v1b", fresh=fresh), reshaped=inflated)
+    report = put(model, fitted, source=source, layout=parent.layout, fresh=fresh, unexplained=unexplained)
+    report = replace(report, reshaped=inflated)
     _log.info("%s", report)
     return report
+
+
+def rescale_stem(kernels: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The first unit of an Inception network for inputs of ImageNet's mean and standard deviation, which all our networks take.
+
+    torchvision's GoogLeNet and Inception v3 bring such inputs to mean and deviation 0.5 before their first layer. That is a
+    scale of each input channel, which goes into the kernel, and a constant, which goes into the BatchNorm's mean. Exact where
+    the first convolution is not padded (Inception v3); GoogLeNet's pads with 3 pixels, along which it sees gray instead of
+    ImageNet's mean color.
+    """
+    weight, mean = kernels["backbone.stem.0.conv.weight"], kernels["backbone.stem.0.norm.running_mean"]
+    scale = (torch.tensor(_STD) / _OTHER_STD).view(1, 3, 1, 1)
+    offset = ((torch.tensor(_MEAN) - _OTHER_MEAN) / _OTHER_STD).view(1, 3, 1, 1)
+    return {
+        "backbone.stem.0.conv.weight": weight * scale,
+        "backbone.stem.0.norm.running_mean": mean - (weight * offset).sum(dim=(1, 2, 3)),
+    }
 
 
 def _fetch(parent: str) -> tuple[str, dict[str, torch.Tensor]]:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from vidrec.models.layers.norm import Affine, fold_statistics
-from vidrec.models.weights.names import LAYOUTS, from_reference, our_names
+from vidrec.models.weights.layouts import LAYOUTS, UNUSED
+from vidrec.models.weights.names import from_reference, our_names
 from vidrec.models.weights.read import read_state
 from vidrec.utils.errors import WeightsError
 
@@ -28,7 +29,8 @@ class LoadReport:
         layout: whose names the file has: `vidrec`, or a layout of the reference.
         matched: names of the network that were loaded.
         missing: names of the network that kept their fresh values.
-        unexpected: our names of what stands in the file and was left aside.
+        unexpected: our names of what stands in the file and was left aside by a rule: the classifier, where the network keeps its
+            own, and what no network of ours has (layouts.UNUSED).
         reshaped: names among `matched` whose tensor was inflated, folded or reshaped.
     """
 
@@ -64,10 +66,11 @@ def load_state(model: nn.Module, state: Mapping[str, torch.Tensor], *, source: s
     """The same for a state dict that is already read; its names are ours or a layout's of the reference."""
     layout = _recognize(state, model.state_dict())
     named, unexplained = (dict(state), []) if layout == OWN_NAMES else from_reference(state, layout)
-    aside = tuple(name for name in CLASSIFIER if reset_head and named.pop(name, None) is not None)
+    aside = [name for name in named if name.startswith(UNUSED) or (reset_head and name in CLASSIFIER)]
+    named = {name: tensor for name, tensor in named.items() if name not in aside}
     fresh = CLASSIFIER if reset_head else ()
     report = put(model, named, source=source, layout=layout, fresh=fresh, unexplained=unexplained, file_names=state)
-    report = replace(report, unexpected=aside)
+    report = replace(report, unexpected=tuple(aside))
     _log.info("%s", report)
     return report
 

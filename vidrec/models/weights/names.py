@@ -1,78 +1,19 @@
-"""Names of the reference zoo's parameters and ours, one table per layout, read in both directions.
+"""Names of a file's parameters and ours, by the tables of layouts.py, in both directions."""
 
-A layout lists (our layer, their layer); `*` stands for a block's index. A layer of ours may have several names there: the
-reference registers some layers twice, and its files hold one tensor under both names.
-"""
-
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
 import torch
 
+from vidrec.models.weights.layouts import LAYOUTS
 from vidrec.utils.errors import WeightsError
 
-Pairs = tuple[tuple[str, str], ...]
-
-# A residual block, in the order of its layers.
-_BLOCK: Pairs = (
-    ("convs.0", "conv1"),
-    ("norms.0", "bn1"),
-    ("convs.1", "conv2"),
-    ("norms.1", "bn2"),
-    ("convs.2", "conv3"),
-    ("norms.2", "bn3"),
-    ("shortcut.conv", "downsample.0"),
-    ("shortcut.norm", "downsample.1"),
-)
-_NONLOCAL: Pairs = (
-    ("after.theta", "nonlocal_block.theta"),
-    ("after.phi", "nonlocal_block.phi"),
-    ("after.g", "nonlocal_block.g"),
-    ("after.out", "nonlocal_block.W"),
-    ("after.norm", "nonlocal_block.bn"),
-    ("after.out", "nonlocal_block.W_bn.0"),
-    ("after.norm", "nonlocal_block.W_bn.1"),
-)
-
-
-def _stages(ours: str, theirs: str, block: Pairs = _BLOCK, *, first: int = 0) -> Pairs:
-    """The pairs of four stages; `theirs` has {} where the stage's number stands, counted from `first`."""
-    return tuple(
-        (f"{ours}.{stage}.*.{layer}", f"{theirs.format(stage + first)}.*.{their_layer}")
-        for stage in range(4)
-        for layer, their_layer in block
-    )
-
-
-LAYOUTS: dict[str, Pairs] = {
-    # torchvision's names, also of its ImageNet files
-    "resnet_v1b": (
-        ("backbone.stem.conv", "conv1"),
-        ("backbone.stem.norm", "bn1"),
-        *_stages("backbone.stages", "layer{}", first=1),
-        ("head.fc", "fc"),
-    ),
-    "i3d_resnet": (
-        ("backbone.stem.conv", "first_stage.0"),
-        ("backbone.stem.norm", "first_stage.1"),
-        *_stages("backbone.stages", "res_layers.{}", (*_BLOCK, *_NONLOCAL)),
-        ("head.fc", "fc"),
-        ("head.fc", "head.1"),
-    ),
-    "slowfast": (
-        ("backbone.slow.stem.conv", "slow_conv1"),
-        ("backbone.slow.stem.norm", "slow_bn1"),
-        *_stages("backbone.slow.stages", "slow_res{}", first=2),
-        ("backbone.fast.stem.conv", "fast_conv1"),
-        ("backbone.fast.stem.norm", "fast_bn1"),
-        *_stages("backbone.fast.stages", "fast_res{}", first=2),
-        ("backbone.laterals.0.conv", "lateral_p1.0"),
-        ("backbone.laterals.0.norm", "lateral_p1.1"),
-        *((f"backbone.laterals.{index}.conv", f"lateral_res{index + 1}.0") for index in (1, 2, 3)),
-        *((f"backbone.laterals.{index}.norm", f"lateral_res{index + 1}.1") for index in (1, 2, 3)),
-        ("head.fc", "fc"),
-    ),
-}
+# MXNet's names of what a norm of ours has. It has no counter of batches.
+_MXNET_LEAVES = {"weight": "gamma", "bias": "beta"}
+_OUR_LEAVES = {theirs: ours for ours, theirs in _MXNET_LEAVES.items()}
+_NORM = re.compile(r"(.*\.)?(norm|norms\.\d+)")
+COUNTER = "num_batches_tracked"
 
 
 def their_names(name: str, layout: str) -> list[str]:
@@ -80,15 +21,29 @@ def their_names(name: str, layout: str) -> list[str]:
 
     Example: `head.fc.weight` in i3d_resnet -> ['fc.weight', 'head.1.weight']
     """
+    if is_mxnet(layout):
+        layer, _, leaf = name.rpartition(".")
+        if leaf == COUNTER:
+            return []
+        name = f"{layer}.{_MXNET_LEAVES.get(leaf, leaf)}" if _NORM.fullmatch(layer) else name
     return _translate(name, _to_theirs(layout))
 
 
+def is_mxnet(layout: str) -> bool:
+    """Whether a layout is that of MXNet's `.params` files."""
+    return layout.startswith("mxnet/")
+
+
 def to_reference(state: Mapping[str, torch.Tensor], layout: str) -> dict[str, torch.Tensor]:
-    """A state dict of ours under the reference's names, double names included, as its own code loads it strictly."""
+    """A state dict of ours under the reference's names, double names included, as its own code loads it strictly.
+
+    Raises:
+        WeightsError: for a name that the layout does not have.
+    """
     named = {}
     for name, tensor in state.items():
         theirs = their_names(name, layout)
-        if not theirs:
+        if not theirs and not (is_mxnet(layout) and name.endswith(COUNTER)):
             raise WeightsError(
                 f"{name} has no name in the layout {layout}; that layout names {_kinds(layout)}. Choose the network's own layout."
             )
@@ -102,11 +57,10 @@ def from_reference(state: Mapping[str, torch.Tensor], layout: str) -> tuple[dict
     Raises:
         WeightsError: when two names of one tensor hold different values.
     """
-    table = _to_ours(layout)
     named: dict[str, torch.Tensor] = {}
     unexplained = []
     for name, tensor in state.items():
-        ours = next(iter(_translate(name, table)), None)
+        ours = _our_name(name, layout)
         if ours is None:
             unexplained.append(name)
         elif ours in named and not torch.equal(named[ours], tensor):
@@ -123,8 +77,14 @@ def our_names(names: Iterable[str], layout: str) -> list[str]:
 
     Example: [`layer1.2.bn3.bias`, `x.y`] in resnet_v1b -> ['backbone.stages.0.2.norms.2.bias']
     """
-    table = _to_ours(layout)
-    return [found[0] for found in (_translate(name, table) for name in names) if found]
+    return [ours for ours in (_our_name(name, layout) for name in names) if ours]
+
+
+def _our_name(name: str, layout: str) -> str | None:
+    if is_mxnet(layout):
+        layer, _, leaf = name.rpartition(".")
+        name = f"{layer}.{_OUR_LEAVES.get(leaf, leaf)}"
+    return next(iter(_translate(name, _to_ours(layout))), None)
 
 
 @cache

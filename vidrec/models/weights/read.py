@@ -9,8 +9,11 @@ from typing import Any
 
 import torch
 
+from vidrec.models.weights.archive import ParamsMember
+from vidrec.models.weights.params import read_params, read_params_stream
 from vidrec.utils.errors import WeightsError
 
+_KINDS = ".pth, .pt, .safetensors, .params or .zip"
 # What torch says of a pickle that would call something; of any other damage it says something else.
 _WOULD_RUN_CODE = (
     "Unsupported global",
@@ -27,18 +30,18 @@ def read_state(path: str | Path) -> dict[str, torch.Tensor]:
     """The state dict in a weights file.
 
     Args:
-        path: `.safetensors`, or what torch.save wrote: a bare state dict, or a checkpoint that holds one under `model`
-            (vidrec) or `state_dict`. A leading `module.` of every name is taken off.
+        path: what torch.save wrote: a bare state dict, or a checkpoint that holds one under `model` (vidrec) or
+            `state_dict`; or `.safetensors`; or MXNet's `.params`, or a `.zip` that holds one of those. A leading `module.` of
+            every name is taken off.
 
     Raises:
         WeightsError: for a file that is missing, damaged, would run code, or holds something else.
     """
     if not Path(path).is_file():
-        raise WeightsError(
-            f"there is no weights file {str(path)!r}; it must be a .pth, .pt or .safetensors file. Check CONFIG.MODEL.PRETRAINED_PATH."
-        )
+        raise WeightsError(f"there is no weights file {str(path)!r}; it must be a {_KINDS} file. Check CONFIG.MODEL.PRETRAINED_PATH.")
     path = Path(path)
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    readers = {".safetensors": _read_safetensors, ".params": read_params, ".zip": _read_zip}
+    content = readers.get(path.suffix, _read_torch)(path)
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -78,6 +81,11 @@ def _read_safetensors(path: Path) -> Any:
         raise WeightsError(_damaged(path, error)) from error
 
 
+def _read_zip(path: Path) -> dict[str, torch.Tensor]:
+    with ParamsMember(path) as member:
+        return read_params_stream(member, size=member.size, source=str(path))
+
+
 def _would_run_code(path: Path, error: pickle.UnpicklingError) -> bool:
     """Whether a file was refused for objects in it: by torch's words, or, for the pickles that torch cannot follow, by their opcodes.
 
@@ -100,7 +108,7 @@ def _damaged(path: Path, error: Exception) -> str:
         with path.open("rb") as file:
             reason = f"it begins with {file.read(8)!r} and holds no state dict"
     return (
-        f"{path} cannot be read ({path.stat().st_size:,} bytes: {reason[:120]}); it must be a whole .pth, .pt or .safetensors file. "
+        f"{path} cannot be read ({path.stat().st_size:,} bytes: {reason[:120]}); it must be a whole {_KINDS} file. "
         "It is cut short or no weights file: get it again."
     )
 
