@@ -12,7 +12,7 @@ from conftest import frame_numbers, write_video
 
 from vidrec.config.defaults import get_cfg_defaults
 from vidrec.data.annotations import VideoTable
-from vidrec.data.build import build_dataset, build_loader, build_sampler, class_names
+from vidrec.data.build import build_dataset, build_loader, build_sampler
 from vidrec.data.datasets import ClipBatch, ClipDataset, MultiViewDataset, sample_rng
 from vidrec.data.loaders import make_loader, worker_count
 from vidrec.data.samplers import EvalSampler, SampleKey, TrainSampler
@@ -251,12 +251,6 @@ def test_config_mistakes_are_found_before_the_first_batch(folder, tmp_path):
     cfg = make_cfg(folder)
     with pytest.raises(DataError, match=r"has 12 videos, but CONFIG.TRAIN.BATCH_SIZE 4 in 4 processes takes 16"):
         build_sampler(cfg, build_dataset(cfg, "train"), "train", rank=0, world_size=4)
-
-
-def test_class_names_of_the_config(folder, tmp_path):
-    (tmp_path / "names.txt").write_text("a\nb\nc\n")
-    assert class_names(make_cfg(folder)) is None
-    assert class_names(make_cfg(folder, CLASS_NAMES=str(tmp_path / "names.txt"))) == ["a", "b", "c"]
 
 
 def test_number_of_workers(monkeypatch):

@@ -1,12 +1,14 @@
 """Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidrec.data.decoders.base import DECODERS, check_decoder
 from vidrec.data.opencv import import_cv2
 from vidrec.registry import Registry
-from vidrec.utils.errors import ConfigError
+from vidrec.utils.errors import ConfigError, DataError
+from vidrec.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset, Sampler
@@ -93,11 +95,26 @@ def build_loader(
 
 
 def class_names(cfg: Any) -> list[str] | None:
-    """The names of DATA.CLASS_NAMES in the order of the labels, None where no file is given. Raises DataError."""
+    """The names of DATA.CLASS_NAMES, a data set of the zoo or a file, in the order of the labels; None where neither is given.
+
+    Raises:
+        DataError: it is neither, or has another number of names than NUM_CLASSES.
+    """
     from vidrec.data.annotations import read_class_names
+    from vidrec.model_zoo import labels
 
     data = cfg.CONFIG.DATA
-    return read_class_names(data.CLASS_NAMES, num_classes=data.NUM_CLASSES) if data.CLASS_NAMES else None
+    if not data.CLASS_NAMES:
+        return None
+    known = labels.data_sets()
+    if data.CLASS_NAMES in known:
+        return read_class_names(labels.label_file(data.CLASS_NAMES), num_classes=data.NUM_CLASSES)
+    if not Path(data.CLASS_NAMES).is_file():
+        raise DataError(
+            f"CONFIG.DATA.CLASS_NAMES is {data.CLASS_NAMES!r}, which is no file; it must be a text file with one class name a line, or one "
+            f"of {', '.join(known)}. Check the path.{did_you_mean(data.CLASS_NAMES, known)}"
+        )
+    return read_class_names(data.CLASS_NAMES, num_classes=data.NUM_CLASSES)
 
 
 def _warn_of_repeats(table: "VideoTable", path: str) -> None:
