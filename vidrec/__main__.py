@@ -8,6 +8,10 @@ COMMANDS = {
     "test": "test a network with many views per video",
     "make_demo_data": "write the demo data set",
     "benchmark_data": "measure what sampling and views cost beside the decode",
+    "get_flops": "count multiply-adds, parameters and activations of a config's network",
+    "list_models": "list the model zoo with clips, costs and published accuracies",
+    "make_zoo_tables": "write the model zoo's costs and README",
+    "convert_weights": "turn any weights file into one of vidrec, and back",
     "check_install": "check that the packages of this environment work together",
 }
 
