@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/vidrec-checkout
 DEMO := configs/demo/i3d_tiny.yaml
 
-# One thread per test process: the tests start processes of their own, and two of them fill two cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Two processes share the test files, each with one thread; some tests start processes of their own.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: help install demo test test-slow browser lint clean
 

@@ -36,8 +36,9 @@ STEPPED = [row for row in MEASURED if "train_step" in read_golden(row)]
 # With the rule's weights a training step of the non-local networks amplifies rounding: the gradient's norm is 2e4 (nl5) and
 # 2e8 (nl10). Measured on this implementation, float32 against float64: nl5 moves by 2e-3 in the logits and 1.7 % in the
 # gradient of one layer; nl10 by 0.8 and 30 %, as far as either is from the reference. So nl5 has a wider margin, and of
-# nl10's step only what comes before the amplification is compared.
-MARGIN = {"i3d_nl5_resnet50_v1_kinetics400": 10.0}
+# nl10's step only what comes before the amplification is compared. The 206 BatchNorms of R(2+1)D v2 amplify it too: its logits
+# move by 4e-4 between float32 and float64, and the reference's float32 is 2e-4 from our float64.
+MARGIN = {"i3d_nl5_resnet50_v1_kinetics400": 10.0, "r2plus1d_v2_resnet152_kinetics400": 5.0}
 CHAOTIC_STEPS = ("i3d_nl10_resnet50_v1_kinetics400",)
 # The reference's P3D mixes frames and channels for this length; ours does not, on purpose.
 LEFT_OUT = ("T32_64_scrambled",)
