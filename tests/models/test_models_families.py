@@ -11,6 +11,7 @@ from vidrec.config.defaults import get_cfg_defaults
 from vidrec.models.backbones.p3d import P3DBlock
 from vidrec.models.backbones.r2plus1d import middle_channels
 from vidrec.models.build import BACKBONES, assemble, build_backbone, build_head, build_model, build_neck, get_model
+from vidrec.models.layers.nonlocal_block import NonLocal
 from vidrec.utils.errors import ConfigError, UserError
 
 SLOW_50 = {**SLOW, "TYPE": "I3DResNet", "TEMPORAL_KERNELS": [[1], [1], [3], [3]], "TEMPORAL_POOLS": [1, 1, 1, 1]}
@@ -187,6 +188,29 @@ def test_tpn_joins_any_resnet_of_two_stages(backbone):
     with torch.device("meta"):
         model = assemble({"BACKBONE": backbone, "NECK": {"TYPE": "TPN"}, "HEAD": {"TYPE": "PoolHead"}}, num_classes=5)
         assert model(torch.empty(2, 3, 8, 64, 64)).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "count"),
+    [
+        ("I3DResNet", {**SLOW_50, "NONLOCAL_BLOCKS": [[], [1, 3], [5], []]}, 3),
+        ("R2Plus1D", {"DEPTH": 18, "NONLOCAL_BLOCKS": [[], [1], [0, 1], []]}, 3),
+        ("IRCSN", {"DEPTH": 50, "NONLOCAL_BLOCKS": [[], [3], [], []]}, 1),
+        ("P3D", {"DEPTH": 50, "NONLOCAL_BLOCKS": [[], [0, 3], [5], []]}, 3),
+        ("SlowFast", {"NONLOCAL_BLOCKS": [[], [1], [3], []]}, 2),
+    ],
+)
+def test_nonlocal_blocks_go_into_every_3d_resnet(name, options, count):
+    with torch.device("meta"):
+        backbone = build_backbone({**options, "TYPE": name}).eval()
+        plain = build_backbone({**options, "TYPE": name, "NONLOCAL_BLOCKS": []}).eval()
+    assert sum(isinstance(module, NonLocal) for module in backbone.modules()) == count
+    assert [x.shape for x in run(backbone, 16, 64)] == [x.shape for x in run(plain, 16, 64)]
+
+
+def test_last_stage_of_p3d_takes_no_nonlocal_block():
+    with pytest.raises(ConfigError, match=r"NONLOCAL_BLOCKS names \[\(1,\)\] in the last stage; it is 2-D\. Give \[\] for it\."):
+        build_backbone({"TYPE": "P3D", "NONLOCAL_BLOCKS": [[], [], [], [1]]})
 
 
 @pytest.mark.parametrize("in_channels", [(2048,), (2048, 256), (256, 512, 1024)])

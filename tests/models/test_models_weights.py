@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from vidrec.models.build import assemble, build_model
-from vidrec.models.weights.load import load_state, load_weights
+from vidrec.model_zoo import specs
+from vidrec.models.build import assemble, build_model, get_model
+from vidrec.models.weights.load import _recognize, load_state, load_weights
 from vidrec.models.weights.names import from_reference, our_names, their_names, to_reference
 from vidrec.models.weights.read import read_state
 from vidrec.utils.errors import WeightsError
@@ -139,6 +140,13 @@ def test_file_without_classifier_needs_reset_head(saved):
     with pytest.raises(WeightsError, match=r"custom\.pth has no classifier; .* Set CONFIG\.MODEL\.RESET_HEAD True"):
         load_state(network(), state, source="custom.pth")
     assert load_state(network(), state, source="custom.pth", reset_head=True).unexpected == ()
+
+
+@pytest.mark.parametrize("row", [row for row in specs.ROWS if not row.name.endswith("_int8")], ids=lambda row: f"{row.section}/{row.name}")
+def test_layout_of_every_file_is_recognized_for_its_network(row):
+    with torch.device("meta"):
+        targets = get_model(row.name, zoo=row.section).state_dict()
+    assert _recognize(to_reference(targets, row.layout), targets) == row.layout
 
 
 def test_file_of_another_family_says_which(tmp_path):

@@ -19,6 +19,7 @@ class IRCSN(Backbone):
         depth: 50, 101 or 152.
         stage_blocks: blocks of each stage, in place of the depth's.
         width: channels of the stem and width of the first stage; doubles from stage to stage.
+        nonlocal_blocks: per stage, indices of the blocks that end with a non-local block; () for none anywhere.
         norm_eps: of every BatchNorm.
         out_stages: how many of the last stages are returned.
 
@@ -26,18 +27,26 @@ class IRCSN(Backbone):
     """
 
     def __init__(
-        self, *, depth: int = 152, stage_blocks: tuple[int, ...] = (), width: int = 64, norm_eps: float = 1e-3, out_stages: int = 1
+        self,
+        *,
+        depth: int = 152,
+        stage_blocks: tuple[int, ...] = (),
+        width: int = 64,
+        nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
+        norm_eps: float = 1e-3,
+        out_stages: int = 1,
     ):
         super().__init__()
         plan = plan_resnet(depth, stage_blocks, kinds={"bottleneck": BlockKind(4, _depthwise_convs)})
         mistakes = Mistakes(BACKBONE)
         mistakes.at_least_1(width=width)
         mistakes.above_0(norm_eps=norm_eps)
+        mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
         mistakes.out_stages(len(plan.stage_blocks), out_stages)
         mistakes.raise_all()
         self.stem = ConvNorm(make_conv(3, width, kernel=(3, 7, 7), stride=(1, 2, 2)), norm_eps=norm_eps)
         self.pool = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
-        self.stages = make_stages(plan, width, dims=3, temporal_stride=2, norm_eps=norm_eps)
+        self.stages = make_stages(plan, width, dims=3, temporal_stride=2, nonlocal_blocks=nonlocal_blocks, norm_eps=norm_eps)
         self.out_channels = plan.out_channels(width)[-out_stages:]
         init_like_resnet(self)
 

@@ -8,6 +8,7 @@ from torch import nn
 from vidrec.models.backbones.base import Backbone
 from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, init_like_resnet, make_conv, shortest_input
+from vidrec.models.layers.nonlocal_block import NonLocal
 from vidrec.models.layers.residual import BlockKind, bottleneck_convs, make_shortcut, plan_resnet
 
 Arrangement = Literal["A", "B", "C"]
@@ -25,29 +26,40 @@ class P3D(Backbone):
         depth: 50, 101 or 152.
         stage_blocks: blocks of each stage, in place of the depth's.
         width: channels of the stem and width of the first stage; doubles from stage to stage.
+        nonlocal_blocks: per stage, indices of the blocks that end with a non-local block; () for none anywhere. The last stage, which
+            sees one time step at a time, takes none.
 
     Example: depth 50, clips [2, 3, 16, 224, 224] -> [[2, 2048, 1, 7, 7]]; clips must have at least 16 frames.
     """
 
-    def __init__(self, *, depth: int = 50, stage_blocks: tuple[int, ...] = (), width: int = 64):
+    def __init__(
+        self,
+        *,
+        depth: int = 50,
+        stage_blocks: tuple[int, ...] = (),
+        width: int = 64,
+        nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
+    ):
         super().__init__()
         plan = plan_resnet(depth, stage_blocks, kinds={"bottleneck": BlockKind(4, bottleneck_convs)})
         mistakes = Mistakes(BACKBONE)
         mistakes.at_least_1(width=width)
+        mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
+        flat = not nonlocal_blocks or not nonlocal_blocks[-1]
+        mistakes.unless(flat, f"NONLOCAL_BLOCKS names {list(nonlocal_blocks[-1:])} in the last stage; it is 2-D. Give [] for it.")
         mistakes.raise_all()
         self.stem = ConvNorm(make_conv(3, width, kernel=(1, 7, 7), stride=(1, 2, 2)))
         self.pool = nn.MaxPool3d((2, 3, 3), stride=2, padding=(0, 1, 1))
         self.temporal_pool = nn.MaxPool3d((2, 1, 1))
         self.stages = nn.ModuleList()
-        channels, number, last = width, 0, len(plan.stage_blocks) - 1
+        first = 0  # number of a stage's first block, counted through the network
         for index, count in enumerate(plan.stage_blocks):
-            blocks = []
-            for place in range(count):
-                step, arrangement = 2 if place == 0 and index > 0 else 1, "ABC"[number % 3]
-                blocks.append(P3DBlock(channels, width << index, step=step, arrangement=arrangement if index < last else None))
-                channels, number = 4 * (width << index), number + 1
-            self.stages.append(nn.Sequential(*blocks))
-        self.out_channels = (channels,)
+            kinds = [None if index == len(plan.stage_blocks) - 1 else "ABC"[(first + place) % 3] for place in range(count)]
+            in_channels = width if index == 0 else 2 * (width << index)
+            after = nonlocal_blocks[index] if nonlocal_blocks else ()
+            self.stages.append(_make_stage(in_channels, width << index, step=1 if index == 0 else 2, kinds=kinds, nonlocal_blocks=after))
+            first += count
+        self.out_channels = plan.out_channels(width)[-1:]
         self.min_frames = shortest_input([(2, 2, 0)] * len(plan.stage_blocks))
         init_like_resnet(self)
 
@@ -58,6 +70,17 @@ class P3D(Backbone):
         batch_and_time = (x.shape[0], x.shape[2])
         x = self.stages[-1](x.transpose(1, 2).flatten(0, 1))  # [B, C, T, H, W] -> [B*T, C, H, W]
         return [x.unflatten(0, batch_and_time).transpose(1, 2)]
+
+
+def _make_stage(
+    in_channels: int, width: int, *, step: int, kinds: "list[Arrangement | None]", nonlocal_blocks: tuple[int, ...]
+) -> nn.Sequential:
+    """Blocks of these arrangements in a row, the first with the stride `step`."""
+    layers: list[nn.Module] = []
+    for place, kind in enumerate(kinds):
+        block = P3DBlock(4 * width if place else in_channels, width, step=1 if place else step, arrangement=kind)
+        layers.append(nn.Sequential(block, NonLocal(4 * width)) if place in nonlocal_blocks else block)
+    return nn.Sequential(*layers)
 
 
 class P3DBlock(nn.Module):

@@ -29,6 +29,7 @@ class R2Plus1D(Backbone):
         stem_middle: channels between the two convolutions of the stem.
         middle_from: what decides the channels between the two convolutions of a unit, so that both together have as many
             parameters as the 3x3x3 convolution from there to the width: the block's `input` channels, or its `width`.
+        nonlocal_blocks: per stage, indices of the blocks that end with a non-local block; () for none anywhere.
         norm_eps: of every BatchNorm.
         out_stages: how many of the last stages are returned.
 
@@ -44,6 +45,7 @@ class R2Plus1D(Backbone):
         width: int = 64,
         stem_middle: int = 45,
         middle_from: MiddleFrom = "input",
+        nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
         norm_eps: float = 1e-5,
         out_stages: int = 1,
     ):
@@ -57,13 +59,14 @@ class R2Plus1D(Backbone):
         mistakes = Mistakes(BACKBONE)
         mistakes.at_least_1(width=width, stem_middle=stem_middle)
         mistakes.above_0(norm_eps=norm_eps)
+        mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
         mistakes.out_stages(len(plan.stage_blocks), out_stages)
         mistakes.raise_all()
         self.stem = nn.Sequential(
             ConvNorm(make_conv(3, stem_middle, kernel=(1, 7, 7), stride=(1, 2, 2)), norm_eps=norm_eps),
             ConvNorm(make_conv(stem_middle, width, kernel=(3, 1, 1)), norm_eps=norm_eps),
         )
-        self.stages = make_stages(plan, width, dims=3, temporal_stride=2, norm_eps=norm_eps)
+        self.stages = make_stages(plan, width, dims=3, temporal_stride=2, nonlocal_blocks=nonlocal_blocks, norm_eps=norm_eps)
         self.out_channels = plan.out_channels(width)[-out_stages:]
         init_like_resnet(self)
 

@@ -33,6 +33,7 @@ class SlowFast(Backbone):
         fusion_ratio: channels of a lateral connection over those of the fast features.
         slow_temporal_kernels: per stage, the kernel in time of each block's first convolution, repeated to the stage's end.
         fast_temporal_kernels: the same, of the fast pathway.
+        nonlocal_blocks: per stage, indices of the slow pathway's blocks that end with a non-local block; () for none anywhere.
 
     Example: depth 50, clips [2, 3, 32, 224, 224] -> [[2, 2048, 4, 7, 7], [2, 256, 32, 7, 7]]
     """
@@ -51,6 +52,7 @@ class SlowFast(Backbone):
         fusion_ratio: int = 2,
         slow_temporal_kernels: tuple[tuple[int, ...], ...] = ((1,), (1,), (3,), (3,)),
         fast_temporal_kernels: tuple[tuple[int, ...], ...] = ((3,), (3,), (3,), (3,)),
+        nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
     ):
         super().__init__()
         plan = plan_resnet(depth, stage_blocks, block)
@@ -62,10 +64,12 @@ class SlowFast(Backbone):
         mistakes.unless(start_is_there, f"SLOW_START is {slow_start}; it must be 0 to ALPHA - 1 ({alpha - 1}). Give 0 for the first frame.")
         mistakes.odd(fusion_kernel=fusion_kernel)  # so that slow and lateral steps meet
         mistakes.temporal_kernels(stages, slow_temporal_kernels=slow_temporal_kernels, fast_temporal_kernels=fast_temporal_kernels)
+        mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
         mistakes.raise_all()
         fast_width = width // beta
         fused = tuple(fusion_ratio * channels for channels in (fast_width, *plan.out_channels(fast_width)[:-1]))
-        self.slow = Pathway(plan, width, stem_temporal_kernel=1, temporal_kernels=slow_temporal_kernels, extra_channels=fused)
+        slow = {"temporal_kernels": slow_temporal_kernels, "extra_channels": fused, "nonlocal_blocks": nonlocal_blocks}
+        self.slow = Pathway(plan, width, stem_temporal_kernel=1, **slow)
         self.fast = Pathway(plan, fast_width, stem_temporal_kernel=5, temporal_kernels=fast_temporal_kernels)
         lateral = {"kernel": (fusion_kernel, 1, 1), "stride": (alpha, 1, 1)}
         self.laterals = nn.ModuleList(ConvNorm(make_conv(out // fusion_ratio, out, **lateral)) for out in fused)
@@ -101,6 +105,7 @@ class Pathway(nn.Module):
 
     Args:
         extra_channels: channels that another pathway adds before each stage; () for none.
+        nonlocal_blocks: per stage, see make_stage; () for none.
     """
 
     def __init__(
@@ -111,11 +116,13 @@ class Pathway(nn.Module):
         stem_temporal_kernel: int,
         temporal_kernels: tuple[tuple[int, ...], ...],
         extra_channels: tuple[int, ...] = (),
+        nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
     ):
         super().__init__()
         self.stem = ConvNorm(make_conv(3, width, kernel=(stem_temporal_kernel, 7, 7), stride=(1, 2, 2)))
         self.pool = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
-        self.stages = make_stages(plan, width, dims=3, extra_channels=extra_channels, temporal_kernels=temporal_kernels)
+        options = {"extra_channels": extra_channels, "temporal_kernels": temporal_kernels, "nonlocal_blocks": nonlocal_blocks}
+        self.stages = make_stages(plan, width, dims=3, **options)
         self.out_channels = plan.out_channels(width)[-1]
 
     def enter(self, frames: torch.Tensor) -> torch.Tensor:

@@ -202,6 +202,7 @@ _VGG_FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 _VGG: Pairs = tuple((f"backbone.stages.{ours}", f"features.{i}") for ours, i in zip(_VGG_CONVS, _VGG_FEATURES, strict=True))
 _C3D_CONVS = ("0.0 conv1", "1.0 conv2", "2.0 conv3a", "2.2 conv3b", "3.0 conv4a", "3.2 conv4b", "4.0 conv5a", "4.2 conv5b")
 
+# Of two that explain a file alike, the one in front is taken: it has no further names that the file would lack.
 LAYOUTS: dict[str, Pairs] = {
     # torchvision's names, also of its ImageNet files and of the slow pathway alone
     "resnet_v1b": (*_RESNET, *_FC),
@@ -229,6 +230,7 @@ LAYOUTS: dict[str, Pairs] = {
     ),
     "mxnet/p3d": (*_STEM, *_stages("backbone.stages", "layer{}", _P3D_BLOCK, first=1), *_FC),
     "mxnet/r2plus1d": _R2PLUS1D,
+    "mxnet/i3d_slow": (*_I3D_STEM, *_stages("backbone.stages", "res_layers.{}", _BLOCK), ("head.fc", "head.1"), *_FC),
     "mxnet/i3d_resnet": (*_I3D_STEM, *_stages("backbone.stages", "res_layers.{}", _MXNET_I3D_BLOCK), ("head.fc", "head.1"), *_FC),
     "mxnet/i3d_inception_v1": (
         *_inception_v1({i: f"features.{i}" for i in "023"}, [f"features.{i}" for i in _V1_FEATURES], _SAME_UNITS, ("0", "1")),
@@ -236,7 +238,6 @@ LAYOUTS: dict[str, Pairs] = {
     ),
     "mxnet/i3d_inception_v3": (*_inception_v3(), ("head.fc", "head.1"), ("head.fc", "output")),
     "mxnet/slowfast": _SLOWFAST,
-    "mxnet/i3d_slow": (*_I3D_STEM, *_stages("backbone.stages", "res_layers.{}", _BLOCK), ("head.fc", "head.1"), *_FC),
     # torchvision's names of other ImageNet files
     "torchvision/googlenet": _inception_v1(dict(_V1_STEM), _NAMED_MODULES, (*_V1_TORCHVISION, ("3.1", "branch4.1")), ("conv", "bn")),
     "torchvision/inception_v3": _inception_v3_torchvision(),

@@ -110,9 +110,11 @@ def put(
 
 
 def _recognize(state: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor]) -> str:
-    """Whose names a file has: those that meet most of the network's; ours when nothing speaks for another."""
-    met = {OWN_NAMES: len(targets.keys() & state.keys())}
-    met |= {layout: len(targets.keys() & set(our_names(state, layout))) for layout in LAYOUTS}
+    """Whose names a file has: those that meet most of the network's, then those that leave least of the file; ours in doubt."""
+    met = {OWN_NAMES: (len(targets.keys() & state.keys()), len(state))}
+    for layout in LAYOUTS:
+        ours = our_names(state, layout)
+        met[layout] = (len(targets.keys() & set(ours)), len(ours))
     return max(met, key=lambda layout: met[layout])
 
 
