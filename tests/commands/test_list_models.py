@@ -82,6 +82,7 @@ def test_json_has_exact_numbers_and_null_for_what_is_not_published(capsys):
         (["mxnet/tpn*"], "No name of the model zoo matches 'mxnet/tpn*'"),
         (["c3d*", "--zoo", "torch"], "No name of the model zoo in section torch matches 'c3d*'"),
         (["c3d*", "--data-set", "ucf101"], "No name of the model zoo for ucf101 matches 'c3d*'"),
+        (["i3d_resnt*"], "Run list_models without a pattern to see every name. Did you mean 'i3d_resne'"),
         (["c3d_kinetics40"], "Run list_models without a pattern to see every name. Did you mean 'c3d_kinetics400'"),
     ],
 )

@@ -48,7 +48,8 @@ def find_rows(pattern: str, *, zoo: str = "", data_set: str = "") -> list[specs.
     found = [row for row in chosen if fnmatchcase(f"{row.section}/{row.name}" if "/" in pattern else row.name, pattern)]
     if not found:
         limits = "".join([f" in section {zoo}" if zoo else "", f" for {data_set}" if data_set else ""])
-        close = did_you_mean(pattern.rpartition("/")[2].strip("*"), {row.name for row in chosen})
+        typed = pattern.rpartition("/")[2].strip("*")
+        close = did_you_mean(typed, {row.name for row in chosen}) or did_you_mean(typed, {row.name[: len(typed)] for row in chosen})
         raise UserError(
             f"No name of the model zoo{limits} matches {pattern!r}; a pattern is a whole name or has wildcards, as 'i3d*' and"
             f" 'mxnet/*resnet50*' do. Run list_models without a pattern to see every name.{close}"
