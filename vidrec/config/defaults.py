@@ -95,6 +95,7 @@ def _data() -> Node:
     data.STD = [0.229, 0.224, 0.225]  # (new) RGB standard deviation
     data.DECODER = "auto"  # (new) auto (exact for every file), decord or pyav
     data.MAX_BAD_SHARE = 0.01  # (new) training stops when more than this share of the list's videos cannot be read
+    data.READ_TIMEOUT = 600.0  # (new) seconds that a loader process may take for one video; then the run ends with its name; 0: no limit
     data.NUM_WORKERS = 0  # loader processes per process; 0: as many as there are cores to share
     data.MULTIGRID = False  # read by nothing; True is refused: TRAIN.MULTIGRID is meant
     data.TRAIN_DATASET = Node({"TYPE": "ClipDataset"})  # (new) component

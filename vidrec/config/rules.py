@@ -80,6 +80,7 @@ RULES: dict[str, Rule] = {
     "CONFIG.DATA.MEAN": Rule(lambda values: len(values) == 3, "three numbers, for red, green and blue"),
     "CONFIG.DATA.STD": Rule(lambda values: len(values) == 3 and min(values) > 0, "three numbers above 0, for red, green and blue"),
     "CONFIG.DATA.MAX_BAD_SHARE": _within(0, 1),
+    "CONFIG.DATA.READ_TIMEOUT": _at_least(0, "second"),
     "CONFIG.DATA.NUM_WORKERS": _at_least(0),
     "CONFIG.DATA.MULTIGRID": _only(False, "it is read by nothing; CONFIG.TRAIN.MULTIGRID is meant"),
     "CONFIG.MODEL.ZOO": Rule(lambda zoo: zoo in ("", *SECTIONS), f"one of {', '.join(SECTIONS)}, or '' for whichever has the name"),

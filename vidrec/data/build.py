@@ -91,6 +91,7 @@ def build_loader(
         batch_size=cfg.CONFIG.TRAIN.BATCH_SIZE if split == "train" else None,
         num_workers=worker_count(cfg.CONFIG.DATA.NUM_WORKERS, local_world_size=local_world_size),
         pin_memory=pin_memory,
+        read_timeout=cfg.CONFIG.DATA.READ_TIMEOUT,
     )
 
 

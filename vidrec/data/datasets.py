@@ -11,6 +11,7 @@ from vidrec.data.annotations import VideoTable
 from vidrec.data.pipelines import EvalPipeline, TrainPipeline
 from vidrec.data.samplers import SampleKey
 from vidrec.data.views import ViewGrid
+from vidrec.data.watch import reading
 from vidrec.utils.errors import DataError, VideoError
 
 MAX_ATTEMPTS = 10  # unreadable videos in a row before a training sample is given up
@@ -103,7 +104,8 @@ class ClipDataset(Dataset[ClipSample]):
             index = key.index if attempt == 0 else int(rng.integers(len(self.table)))
             path = self.table.path(index)
             try:
-                clip = self.pipeline(path, rng)
+                with reading(path):
+                    clip = self.pipeline(path, rng)
             except VideoError as error:
                 failures.append(Failure(path, str(error)))
                 continue
@@ -165,7 +167,8 @@ class MultiViewDataset(Dataset[EvalVideo]):
         """The video of a row; one that cannot be read comes with its failure and is never replaced."""
         path, label = self.table.path(index), self.table.label(index)
         try:
-            frames, views = self.pipeline(path)
+            with reading(path):
+                frames, views = self.pipeline(path)
         except VideoError as error:
             nothing = ViewGrid(np.empty((0, self.pipeline.clip_len), np.int64), np.empty((0, 4), np.int64))
             return EvalVideo(index, label, path, torch.empty((0, 0, 0, 3), dtype=torch.uint8), nothing, Failure(path, str(error)))

@@ -2,23 +2,39 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vidrec.data.datasets import ClipSample, collate_clips
+from vidrec.data.watch import Board, join
 from vidrec.utils.cores import usable_cores
-from vidrec.utils.errors import UserError
+from vidrec.utils.errors import DataError, UserError
 
 
 class VideoLoader(DataLoader):
-    """A DataLoader that raises a worker's UserError as it is, without the worker's traceback in its message."""
+    """A DataLoader that raises a worker's UserError as it is, and a DataError with the file for a worker that died."""
+
+    board: Board  # what each worker is reading
 
     def __iter__(self) -> Iterator[Any]:
-        for batch in super().__iter__():
+        iterator = super().__iter__()
+        while True:
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                dead = [(number, worker) for number, worker in enumerate(getattr(iterator, "_workers", ())) if not worker.is_alive()]
+                if not dead:
+                    raise
+                number, worker = dead[0]
+                raise DataError(_death_text(worker.exitcode, self.board.read(number), self.board.limit)) from error
             if isinstance(batch, UserError):
                 raise batch
             yield batch
@@ -28,7 +44,13 @@ class VideoLoader(DataLoader):
 
 
 def make_loader(
-    dataset: Dataset, sampler: Sampler, *, batch_size: int | None, num_workers: int, pin_memory: bool = False
+    dataset: Dataset,
+    sampler: Sampler,
+    *,
+    batch_size: int | None,
+    num_workers: int,
+    pin_memory: bool = False,
+    read_timeout: float = 0.0,
 ) -> VideoLoader:
     """A loader over a dataset of this package.
 
@@ -36,10 +58,12 @@ def make_loader(
         batch_size: training samples in a batch (ClipBatch); None: items as they are (EvalVideo).
         num_workers: loader processes; 0 loads in this one. Never more than there are batches. Those of a training loader live from
             epoch to epoch, those of any other end with each pass.
+        read_timeout: seconds that a loader process may take for one video before the run ends with its name; 0: no limit.
     """
     training = batch_size is not None
     workers = min(num_workers, len(sampler) // (batch_size or 1))
-    return VideoLoader(
+    board = Board(workers, limit=read_timeout)
+    loader = VideoLoader(
         _Guarded(dataset),
         sampler=sampler,
         batch_size=batch_size,
@@ -48,9 +72,11 @@ def make_loader(
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=training and workers > 0,
-        worker_init_fn=_start_worker,
+        worker_init_fn=partial(_start_worker, board),
         multiprocessing_context=_context() if workers else None,
     )
+    loader.board = board
+    return loader
 
 
 def worker_count(num_workers: int, *, local_world_size: int) -> int:
@@ -74,8 +100,9 @@ def _context() -> multiprocessing.context.BaseContext:
     return context
 
 
-def _start_worker(worker_id: int) -> None:
+def _start_worker(board: Board, worker_id: int) -> None:
     """One thread per worker: the workers are the parallelism. OpenCV is held to one where it is imported, decoders where they open."""
+    join(board, worker_id)
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_trainer, daemon=True).start()
 
@@ -103,6 +130,22 @@ class _Guarded(Dataset):
             return self.dataset[key]
         except UserError as error:
             return error
+
+
+def _death_text(exitcode: int | None, path: str, limit: float) -> str:
+    """Why a loader process is gone, and with which file."""
+    while_reading = f" while it read {path}" if path else " between two videos"
+    if exitcode == -getattr(signal, "SIGALRM", 0):
+        return (
+            f"{path} took longer than CONFIG.DATA.READ_TIMEOUT, {limit:g} seconds, to read; a loader process was ended there. Take it off "
+            "the list (tools/check_dataset.py finds such files), or raise the limit if the disk is slow."
+        )
+    how = f"was killed by signal {-exitcode}" if exitcode and exitcode < 0 else f"ended with exit code {exitcode}"
+    memory = " (the system does so when memory runs out)" if exitcode == -9 else ""
+    return (
+        f"A loader process {how}{memory}{while_reading}; the run cannot go on without it. Lower CONFIG.DATA.NUM_WORKERS if memory is "
+        "short, or take the file off the list; a run is resumed with CONFIG.TRAIN.RESUME auto."
+    )
 
 
 def _collate(samples: list[ClipSample | UserError]) -> Any:

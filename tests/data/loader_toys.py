@@ -1,0 +1,33 @@
+"""Datasets whose reading goes wrong in ways that no Python code can catch; importable by loader processes."""
+
+import os
+import signal
+import time
+
+from torch.utils.data import Dataset
+
+from vidrec.data.watch import reading
+
+
+class Fatal(Dataset):
+    """Item 3 ends its process.
+
+    Args:
+        how: `kill` (SIGKILL, as the system does without memory), `crash` (exit code 139) or `hang`.
+    """
+
+    def __init__(self, how: str):
+        self.how = how
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> int:
+        with reading(f"/videos/number {index}.mp4"):
+            if index == 3 and self.how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if index == 3 and self.how == "crash":
+                os._exit(139)
+            while index == 3 and self.how == "hang":
+                time.sleep(1)
+        return index
