@@ -5,6 +5,7 @@ i3d_resnet50_v1_kinetics400, with weights of their own. `weights.py` adds the ha
 """
 
 from copy import deepcopy
+from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from . import fragments
@@ -56,6 +57,7 @@ class Row(NamedTuple):
         return CLASSES[self.data_set]
 
 
+CUSTOM_CLASSES = 400  # of a `_custom` name where nobody says how many
 CLASSES = {"kinetics400": 400, "kinetics700": 700, "sthsthv2": 174, "ucf101": 101, "hmdb51": 51, "custom": None}
 
 
@@ -212,6 +214,15 @@ def sections(name: str) -> list[str]:
 def row(name: str, section: str = "") -> Row:
     """The row of a name; '' takes the torch section where it has the name, else mxnet. Raises KeyError for an unknown one."""
     return _BY_KEY[section or next(iter(sections(name)), ""), name]
+
+
+def matching(pattern: str, section: str = "") -> list[Row]:
+    """The rows whose name, or `section/name` where the pattern has a /, matches a shell pattern, in the table's order."""
+    return [row for row in ROWS if section in ("", row.section) and fnmatchcase(_shown(row, pattern), pattern)]
+
+
+def _shown(row: Row, pattern: str) -> str:
+    return f"{row.section}/{row.name}" if "/" in pattern else row.name
 
 
 def fragment(name: str, section: str = "") -> dict[str, Any]:

@@ -34,6 +34,11 @@ class WeightsFile(NamedTuple):
     def hashtag(self) -> str:
         return self.sha1[:8]
 
+    def has_hashtag(self, digits: str) -> bool:
+        """Whether some first digits of a SHA-1 are this file's; '' fits every file."""
+        shared = min(len(digits), len(self.sha1))
+        return self.sha1[:shared] == digits[:shared].lower()
+
     @property
     def stem(self) -> str:
         return f"{self.name}-{self.hashtag}"
@@ -47,10 +52,6 @@ class WeightsFile(NamedTuple):
     def place(self) -> str:
         """Path of the download below HOST, or below a mirror."""
         return _PLACES[self.section].format(self.stem)
-
-    @property
-    def url(self) -> str:
-        return f"{HOST}/{self.place}"
 
 
 def _read(row: dict[str, str]) -> WeightsFile:

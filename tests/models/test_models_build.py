@@ -1,6 +1,8 @@
 """Networks from YAML sections, zoo names and both; heads that do not fit; clips that are too short."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -135,6 +137,66 @@ def test_unknown_name_gets_a_suggestion():
         build_model(config(NAME="slowfast_4x16_resnet50_costum"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_classes": "9"}, "num_classes is '9'; it must be a whole number of at least 1."),
+        ({"bn_evil": True}, "bn_evil is not an option of get_model; it takes features_only, .*. Did you mean 'bn_eval'"),
+        ({"zoo": "gluon"}, "CONFIG.MODEL.ZOO is 'gluon'; it must be one of torch, mxnet"),
+        ({"pretrained": 7}, "CONFIG.MODEL.PRETRAINED is '00000007', which no published file of resnet18_v1b_kinetics400 has"),
+    ],
+)
+def test_wrong_arguments_of_get_model_are_one_clear_error(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        get_model("resnet18_v1b_kinetics400", **arguments)
+
+
+def test_get_model_of_a_config_takes_nothing_beside_it():
+    with pytest.raises(ConfigError, match="get_model was given a config and further arguments; a config says everything itself"):
+        get_model(config(NAME="resnet18_v1b_kinetics400"), num_classes=7)
+
+
+def test_list_models_takes_sections_in_the_pattern():
+    assert list_models("mxnet/*ucf101") == ["i3d_resnet50_v1_ucf101", "inceptionv1_ucf101", "inceptionv3_ucf101", "resnet50_v1b_ucf101",
+                                            "vgg16_ucf101"]  # fmt: skip
+    assert list_models("*csn*", zoo="torch") == ["ircsn_v2_resnet152_f32s2_kinetics400"]
+    with pytest.raises(ConfigError, match="zoo is 'gluon'; it must be one of torch, mxnet, or '' for both"):
+        list_models(zoo="gluon")
+
+
+def test_clips_of_another_shape_are_one_clear_error():
+    with torch.device("meta"):
+        model = get_model("resnet18_v1b_kinetics400")
+        for shape in ((3, 8, 64, 64), (1, 4, 8, 64, 64)):
+            with pytest.raises(UserError, match=re.escape(f"Clips have the shape {list(shape)}; it must be [B, 3, T, H, W]")):
+                model(torch.empty(shape))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "message"),
+    [
+        ({"TYPE": "I3DResNet", "WIDTH": 1_000_000}, r"takes [\d,]+ GiB for its parameters alone; this machine has [\d,]+ GiB of memory"),
+        ({"TYPE": "I3DResNet", "WIDTH": 10**11}, r"The network of CONFIG\.MODEL cannot be built \(.*\); its layers must fit into memory"),
+        ({"TYPE": "I3DResNet", "STAGE_BLOCKS": [100_000, 1, 1, 1]}, r"every stage must have 1 to 1000 blocks"),
+    ],
+)
+def test_network_larger_than_the_machine_is_one_clear_error(backbone, message):
+    with pytest.raises(ConfigError, match=message):
+        build_model(config(BACKBONE=backbone, HEAD={"TYPE": "PoolHead"}))
+
+
+def test_report_is_printed_where_nobody_listens_to_the_log(capfd):
+    code = (
+        "import torch; from vidrec.models.weights.load import load_state; from vidrec import get_model;"
+        " model = get_model('resnet18_v1b_kinetics400'); load_state(model, model.state_dict(), source='state', reset_head=True)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr == (
+        "weights: 100 of 102 tensors from state (vidrec names); kept fresh: head.fc.weight, head.fc.bias; "
+        "left aside: head.fc.weight, head.fc.bias\n"
+    )
+
+
 def test_switches_of_the_config_arrive():
     cfg = config(BACKBONE=TINY_I3D, HEAD={"TYPE": "PoolHead"}, BN_EVAL=True)
     cfg.CONFIG.INFERENCE.FEAT = True
@@ -167,7 +229,13 @@ def test_unknown_types_name_what_is_known():
             {"TYPE": "PoolHead"},
             (2048, 256),
             "PoolHead got feature maps of 2048 and 256 channels; it takes one feature map. "
-            "Use CONFIG.MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast, or CONFIG.MODEL.BACKBONE.OUT_STAGES 1 for one map.",
+            "Use CONFIG.MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast.",
+        ),
+        (
+            {"TYPE": "PoolHead"},
+            (1024, 2048),
+            "PoolHead got feature maps of 1024 and 2048 channels; it takes one feature map. "
+            "Set CONFIG.MODEL.BACKBONE.OUT_STAGES 1 or put a neck between them.",
         ),
         (
             {"TYPE": "ConsensusHead"},

@@ -60,7 +60,11 @@ def check_map(name: str, features: list[torch.Tensor]) -> None:
         ("i3d_inceptionv1_kinetics400", (4, 64), "The clip has 4 frames; this I3DInceptionV1 needs at least 5"),
         ("inceptionv3_kinetics400", (7, 74), "The frames have 74 x 74 pixels; this InceptionV3 takes at least 75 on each side."),
         ("vgg16_kinetics400", (3, 31), "The frames have 31 x 31 pixels; this VGG16 takes at least 32 on each side."),
-        ("tpn_resnet101_f8s8_kinetics400", (16, 64), "CONFIG.MODEL.NECK.TEMPORAL_POOLS is [4, 8], and a clip reaches the TPN with 16 time"),
+        (
+            "tpn_resnet101_f8s8_kinetics400",
+            (16, 64),
+            "CONFIG.MODEL.NECK.TEMPORAL_POOLS is [4, 8], DOWN_POOL 2 and FUSION_POOLS [2, 1]; they leave 16",
+        ),
     ],
 )
 def test_clip_that_a_network_cannot_take_is_one_clear_error(name, clip, message):
@@ -211,6 +215,24 @@ def test_nonlocal_blocks_go_into_every_3d_resnet(name, options, count):
 def test_last_stage_of_p3d_takes_no_nonlocal_block():
     with pytest.raises(ConfigError, match=r"NONLOCAL_BLOCKS names \[\(1,\)\] in the last stage; it is 2-D\. Give \[\] for it\."):
         build_backbone({"TYPE": "P3D", "NONLOCAL_BLOCKS": [[], [], [], [1]]})
+
+
+@pytest.mark.parametrize(
+    ("neck", "num_frames"),
+    [
+        ({"DOWN_POOL": 2}, 32),
+        ({"FUSION_POOLS": [2, 1]}, 32),
+        ({"TEMPORAL_POOLS": [4, 32], "FUSION_POOLS": [4, 1]}, 32),
+        ({"TEMPORAL_POOLS": [2, 8]}, 32),
+        ({"TEMPORAL_POOLS": [4, 8], "DOWN_POOL": 2, "FUSION_POOLS": [1, 1]}, 8),
+    ],
+)
+def test_pools_of_tpn_that_do_not_meet_are_one_clear_error(neck, num_frames):
+    with torch.device("meta"):
+        sections = {"BACKBONE": {**SLOW_50, "OUT_STAGES": 2}, "NECK": {"TYPE": "TPN", **neck}, "HEAD": {"TYPE": "PoolHead"}}
+        model = assemble(sections, num_classes=3)
+        with pytest.raises(UserError, match=r"TEMPORAL_POOLS is .*, DOWN_POOL .* and FUSION_POOLS .*; they leave .* to be joined"):
+            model(torch.empty(1, 3, num_frames, 64, 64))
 
 
 @pytest.mark.parametrize("in_channels", [(2048,), (2048, 256), (256, 512, 1024)])

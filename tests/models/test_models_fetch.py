@@ -276,8 +276,9 @@ def test_lock_of_a_process_that_was_killed_holds_nobody_up(cache, serve):
     assert kept(cache) == [FILE.file_name]
 
 
-def test_fetching_is_quiet_when_all_is_well(cache, serve, caplog):
-    serve({PLACE: CONTENT})
+def test_fetching_says_once_from_where_and_to_where(cache, serve, caplog):
+    server = serve({PLACE: CONTENT})
     with caplog.at_level(logging.INFO, logger="vidrec"):
         fetch(FILE)
-    assert caplog.text == ""
+        fetch(FILE)  # from the cache, without a word
+    assert caplog.messages == [f"weights: fetching {server.url}{PLACE} to {cache}"]

@@ -49,6 +49,7 @@ def test_basic_block_without_change_of_size_has_no_projection():
         ((18, (3, 4, 6, 3), "bottleneck"), 50, (3, 4, 6, 3), 4),
         ((50, (1, 1)), None, (1, 1), 4),
         ((50, (), "basic"), 34, (3, 4, 6, 3), 1),
+        ((20, (1, 1), "basic"), None, (1, 1), 1),
     ],
 )
 def test_depth_is_a_plan_that_blocks_may_replace(arguments, depth, blocks, expansion):
@@ -57,9 +58,9 @@ def test_depth_is_a_plan_that_blocks_may_replace(arguments, depth, blocks, expan
 
 
 def test_unknown_depth_is_a_mistake():
-    with pytest.raises(ConfigError, match=r"DEPTH is 51; it must be one of 18, 34, 50, 101, 152\. Give STAGE_BLOCKS"):
+    with pytest.raises(ConfigError, match=r"DEPTH is 51; it must be one of 18, 34, 50, 101, 152\. Give STAGE_BLOCKS and BLOCK"):
         plan_resnet(51)
-    with pytest.raises(ConfigError, match=r"STAGE_BLOCKS is \[2, 0\]; every stage must have at least 1 block"):
+    with pytest.raises(ConfigError, match=r"STAGE_BLOCKS is \[2, 0\]; every stage must have 1 to 1000 blocks"):
         plan_resnet(50, (2, 0))
 
 

@@ -62,7 +62,7 @@ def test_no_number_of_a_head_ends_in_another_exception(name, key, value):
     [
         ({"TYPE": "ResNet2D", "WIDTH": 0}, "WIDTH is 0; it must be at least 1. Raise it, or leave it out for the default."),
         ({"TYPE": "ResNet2D", "OUT_STAGES": 5}, "OUT_STAGES is 5; it must be 1 to 4, the number of stages. Give 1 for the last one."),
-        ({"TYPE": "ResNet2D", "DEPTH": 51}, "DEPTH is 51; it must be one of 18, 34, 50, 101, 152. Give STAGE_BLOCKS for a network of"),
+        ({"TYPE": "ResNet2D", "DEPTH": 51}, "DEPTH is 51; it must be one of 18, 34, 50, 101, 152. Give STAGE_BLOCKS and BLOCK for"),
         ({"TYPE": "I3DResNet", "STEM_TEMPORAL_KERNEL": 4}, "STEM_TEMPORAL_KERNEL is 4; it must be odd and at least 1. Give 1, 3, 5 or 7."),
         ({"TYPE": "I3DResNet", "POOL_STRIDE": [2, 0, 2]}, "POOL_STRIDE is [2, 0, 2]; it must have 3 numbers, each at least 1."),
         ({"TYPE": "I3DResNet", "TEMPORAL_POOLS": [2, 0, 1, 1]}, "TEMPORAL_POOLS is [2, 0, 1, 1]; every factor must be at least 1. Give 1"),

@@ -115,9 +115,10 @@ def test_parts_of_a_backbone_are_all_of_it():
 
 
 def test_more_frozen_stages_than_there_are_is_a_mistake():
-    what = r"CONFIG\.MODEL\.FROZEN_STAGES is 3; this network has 2 stages after its stem\. Give -1 for none, 0 for the stem, up to 2\."
-    with pytest.raises(ConfigError, match=what):
-        narrow("I3D", frozen_stages=3)
+    for wrong in (3, -2):
+        what = rf"CONFIG\.MODEL\.FROZEN_STAGES is {wrong}; this network has 3 parts, .* Give -1 for none, 0 for the first part, up to 2\."
+        with pytest.raises(ConfigError, match=what):
+            narrow("I3D", frozen_stages=wrong)
 
 
 @pytest.mark.parametrize("family", PLAIN)

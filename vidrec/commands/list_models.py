@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from vidrec.commands.cli import run_command
@@ -45,7 +44,7 @@ def find_rows(pattern: str, *, zoo: str = "", data_set: str = "") -> list[specs.
         UserError: there are none.
     """
     chosen = [row for row in specs.ROWS if zoo in ("", row.section) and data_set in ("", row.data_set)]
-    found = [row for row in chosen if fnmatchcase(f"{row.section}/{row.name}" if "/" in pattern else row.name, pattern)]
+    found = [row for row in specs.matching(pattern, zoo) if data_set in ("", row.data_set)]
     if not found:
         limits = "".join([f" in section {zoo}" if zoo else "", f" for {data_set}" if data_set else ""])
         typed = pattern.rpartition("/")[2].strip("*")

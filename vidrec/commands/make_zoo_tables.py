@@ -12,7 +12,6 @@ from vidrec.model_zoo.costs import PATH, RowCosts, format_costs, read_costs
 from vidrec.utils.errors import UserError
 
 README = PATH.parent / "README.md"
-CUSTOM_CLASSES = 400  # of a `_custom` name, which takes any number
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +67,7 @@ def count_row(row: specs.Row) -> RowCosts:
     from vidrec.engine.costs import count_costs
     from vidrec.models.build import assemble
 
-    num_classes = row.num_classes or CUSTOM_CLASSES
+    num_classes = row.num_classes or specs.CUSTOM_CLASSES
     with torch.device("meta"):
         model = assemble(row.model, num_classes=num_classes)
     clip = row.clip

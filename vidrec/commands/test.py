@@ -28,10 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _start(config_file: str, overrides: Sequence[str]) -> None:
     from vidrec.commands.runs import load_run_config
     from vidrec.engine.launch import launch
+    from vidrec.models.build import check_network
 
     cfg = load_run_config(config_file, overrides, find_run=True)
     if cfg.CONFIG.INFERENCE.FEAT:
         raise ConfigError(["CONFIG.INFERENCE.FEAT is True; a network that returns features has no scores. Set it False to test."])
+    check_network(cfg)
     launch(partial(test, config_file=config_file), cfg)
 
 

@@ -25,9 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _start(config_file: str, overrides: Sequence[str]) -> None:
     from vidrec.commands.runs import load_run_config
     from vidrec.engine.launch import launch
+    from vidrec.models.build import check_network
 
     cfg = load_run_config(config_file, overrides)
     _check_for_training(cfg)
+    check_network(cfg)
     launch(train, cfg)
 
 

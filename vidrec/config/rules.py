@@ -103,7 +103,7 @@ def between_keys(cfg: CfgNode) -> Iterator[tuple[list[str], str]]:
 
 def _model_rules(model: CfgNode) -> Iterator[tuple[list[str], str]]:
     parts = [part for part in ("BACKBONE", "HEAD") if not model[part].get("TYPE")]
-    if parts:
+    if parts and not model.NAME:  # a name that brings no network has a mistake of its own
         missing = " and ".join(f"CONFIG.MODEL.{part}.TYPE" for part in parts)
         yield ["CONFIG.MODEL.NAME", "CONFIG.MODEL.BACKBONE", "CONFIG.MODEL.HEAD"], (
             f"no network is named: {missing} {'is' if len(parts) == 1 else 'are'} missing; write them, or a zoo name in CONFIG.MODEL.NAME."

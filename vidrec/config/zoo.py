@@ -81,7 +81,7 @@ def _name_mistake(asked: _Asked) -> Mistake | None:
 def _hashtag_file(asked: _Asked, hashtag: str) -> WeightsFile | Mistake:
     """The one published file of the name that a hashtag begins."""
     files = [file for section in specs.sections(asked.name) for file in published(asked.name, section)]
-    found = [file for file in files if file.sha1.startswith(hashtag)]
+    found = [file for file in files if file.has_hashtag(hashtag)]
     fitting = [file for file in found if asked.section in ("", file.section)]
     if len(fitting) == 1:
         return fitting[0]

@@ -63,7 +63,8 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
     try:
         return DATASETS.build(section, table=table, **_common_arguments(data), **given)
     except ValueError as error:
-        raise ConfigError([f"CONFIG.DATA ({split}): {error} Change CONFIG.DATA.CROP_SIZE, SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
+        keys = f"CONFIG.DATA.{'TRAIN' if train else 'VAL'}_DATASET.CROP_SIZE" if "CROP_SIZE" in section else "CONFIG.DATA.CROP_SIZE"
+        raise ConfigError([f"CONFIG.DATA ({split}): {error} Change {keys}, CONFIG.DATA.SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
 
 
 def build_sampler(cfg: Any, dataset: "Dataset", split: Split, *, rank: int, world_size: int) -> "Sampler":

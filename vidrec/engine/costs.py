@@ -118,7 +118,7 @@ def _fitting_clip(model: Recognizer, num_frames: int, size: int) -> torch.Tensor
         with torch.no_grad():
             clip = torch.empty(1, 3, num_frames, size, size, device="meta")
             model(clip)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, OverflowError) as error:
         raise UserError(
             f"A clip of {num_frames} frames with {size} x {size} pixels does not pass through this {_title(model)} ({error});"
             " it must leave every layer at least one step in time and space, and be no larger than a tensor can be."

@@ -1,13 +1,14 @@
 """Networks from config sections and zoo names. The only file of models/ that reads a config."""
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from vidrec.config.zoo import find_row
 from vidrec.model_zoo import specs
 from vidrec.registry import Registry
+from vidrec.utils.cores import usable_memory
 from vidrec.utils.errors import ConfigError, UserError
+from vidrec.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,6 +51,7 @@ NECK_GIVEN = ("in_channels",)
 HEAD_GIVEN = ("in_channels", "num_classes")
 
 _COMPONENTS = ("BACKBONE", "NECK", "HEAD")
+_OPTIONS = ("features_only", "frozen_stages", "bn_eval", "partial_bn", "bn_frozen", "use_affine")  # of get_model with a name
 
 
 def build_backbone(section: Mapping[str, Any]) -> "Backbone":
@@ -129,7 +131,7 @@ def build_model(cfg: "CfgNode", load_weights: bool = True) -> "Recognizer":
 def get_model(
     cfg_or_name: "CfgNode | str",
     num_classes: int | None = None,
-    pretrained: bool | str = False,
+    pretrained: bool | str | int = False,
     *,
     zoo: str = "",
     pretrained_base: bool = False,
@@ -141,7 +143,7 @@ def get_model(
         cfg_or_name: `mxnet/NAME` is NAME with zoo "mxnet".
         num_classes: with a name: None takes the data set's, or 400 for a `_custom` name. Another number than the published
             file's keeps a fresh classifier.
-        pretrained: with a name: True or a hashtag loads the published weights.
+        pretrained: with a name: True or a hashtag (digits alone may be an int) loads the published weights.
         zoo: with a name: the section, torch or mxnet; '': that of the hashtag, else torch where it has the name.
         pretrained_base: with a name: starts from 2-D ImageNet weights.
         options: with a name: features_only, frozen_stages, bn_eval, partial_bn, bn_frozen, use_affine.
@@ -149,10 +151,13 @@ def get_model(
     Example: get_model("i3d_resnet50_v1_kinetics400", num_classes=9, pretrained=True)
     """
     if not isinstance(cfg_or_name, str):
+        if num_classes is not None or pretrained or zoo or pretrained_base or options:
+            raise ConfigError(["get_model was given a config and further arguments; a config says everything itself. Set its keys."])
         return build_model(cfg_or_name)
-    hashtag = pretrained if isinstance(pretrained, str) else ""
+    _check_arguments(num_classes, options)
+    hashtag = "" if isinstance(pretrained, bool) else f"{pretrained:08d}" if isinstance(pretrained, int) else pretrained
     row = find_row(cfg_or_name, zoo=zoo, hashtag=hashtag)
-    own_classes = row.num_classes or 400
+    own_classes = row.num_classes or specs.CUSTOM_CLASSES
     model = assemble(row.model, num_classes=own_classes if num_classes is None else num_classes, **options)
     if pretrained:
         from vidrec.models.weights.zoo import load_published
@@ -165,13 +170,26 @@ def get_model(
     return model
 
 
+def _check_arguments(num_classes: int | None, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what get_model does not take."""
+    mistakes = []
+    if num_classes is not None and (isinstance(num_classes, bool) or not isinstance(num_classes, int)):
+        mistakes.append(f"num_classes is {num_classes!r}; it must be a whole number of at least 1. Give one, or None for the data set's.")
+    for name in sorted(set(options) - set(_OPTIONS)):
+        mistakes.append(f"{name} is not an option of get_model; it takes {', '.join(_OPTIONS)}.{did_you_mean(name, _OPTIONS)}")
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
 def list_models(pattern: str = "*", zoo: str = "") -> list[str]:
-    """Zoo names that match a shell pattern, sorted: `list_models("slowfast_*")`.
+    """Zoo names that match a shell pattern, sorted, each once: `list_models("slowfast_*")`, `list_models("mxnet/*ucf101")`.
 
     Args:
-        zoo: torch or mxnet; '': the names of both sections, each once.
+        zoo: torch or mxnet; '': the names of both sections.
     """
-    return sorted(name for name in specs.names(zoo) if fnmatchcase(name, pattern))
+    if zoo not in ("", *specs.SECTIONS):
+        raise ConfigError([f"zoo is {zoo!r}; it must be one of {', '.join(specs.SECTIONS)}, or '' for both. Choose one of those."])
+    return sorted({row.name for row in specs.matching(pattern, zoo)})
 
 
 def get_model_list() -> list[str]:
@@ -190,25 +208,48 @@ def _section(model_cfg: "CfgNode", key: str) -> dict[str, Any]:
     return own if own.get("TYPE", published.get("TYPE")) != published.get("TYPE") else {**published, **own}
 
 
+def check_network(cfg: "CfgNode") -> None:
+    """Raises ConfigError where the network of a config cannot be built, or cannot take its clips; found on the meta device.
+
+    A command calls it before it makes the folder of a run; build_model does in any case.
+    """
+    model_cfg = cfg.CONFIG.MODEL
+    _check_clips({key: _section(model_cfg, key) for key in _COMPONENTS}, cfg.CONFIG.DATA)
+
+
 def _check_clips(sections: Mapping[str, Mapping[str, Any]], data: "CfgNode") -> None:
     """Raises ConfigError where the network cannot take the clips of training, or the views of a test; a run without numbers tells."""
     import torch
 
     test_crop = data.VAL_DATASET.get("CROP_SIZE", data.SHORT_SIDE_SIZE)
-    clips = {
-        "training": (data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE),
-        "test": (data.CLIP_LEN, test_crop),
-    }
+    clips = {"training": (data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE), "test": (data.CLIP_LEN, test_crop)}
+    mistakes = []
     with torch.device("meta"):
-        model = assemble(sections, num_classes=1).eval()
-        mistakes = []
+        model = _assemble_on_meta(sections)
         for use, (num_frames, size) in clips.items():
             try:
                 model(torch.empty(1, 3, num_frames, size, size))
             except UserError as error:
                 mistakes.append(f"({use}) {error}")
+            except RuntimeError as error:  # of a layer that no check of ours foresaw
+                what = f"A clip of {num_frames} frames with {size} x {size} pixels does not pass through this network"
+                mistakes.append(f"({use}) {what} ({error}); it must fit every layer. Change CONFIG.DATA.CLIP_LEN, the crop or the network.")
     if mistakes:
         raise ConfigError(mistakes)
+
+
+def _assemble_on_meta(sections: Mapping[str, Mapping[str, Any]]) -> "Recognizer":
+    """The network without numbers. Raises ConfigError for one that this machine's memory cannot hold."""
+    remedy = "Lower WIDTH, DEPTH or the other numbers of CONFIG.MODEL.BACKBONE and HEAD."
+    try:
+        model = assemble(sections, num_classes=1).eval()
+    except (RuntimeError, OverflowError) as error:
+        raise ConfigError([f"The network of CONFIG.MODEL cannot be built ({error}); its layers must fit into memory. {remedy}"]) from error
+    size, memory = sum(tensor.nbytes for tensor in model.state_dict().values()), usable_memory()
+    if memory and size > memory:
+        what = f"The network of CONFIG.MODEL takes {size / 2**30:,.0f} GiB for its parameters alone"
+        raise ConfigError([f"{what}; this machine has {memory / 2**30:,.0f} GiB of memory. {remedy}"])
+    return model
 
 
 def _load(model: "Recognizer", model_cfg: "CfgNode") -> None:

@@ -45,6 +45,8 @@ class Recognizer(nn.Module):
         Raises:
             UserError: for a clip with fewer frames, or frames of another size, than the network can take.
         """
+        if clips.dim() != 5 or clips.shape[1] != 3:
+            raise UserError(f"Clips have the shape {list(clips.shape)}; it must be [B, 3, T, H, W]. For one clip add the first axis.")
         misfit = self.backbone.misfit(*clips.shape[2:])
         if misfit:
             raise UserError(misfit)

@@ -1,4 +1,4 @@
-"""How many CPU cores there are to share."""
+"""What the machine has: cores and memory."""
 
 import os
 
@@ -6,3 +6,11 @@ import os
 def usable_cores() -> int:
     """Cores that this process may run on; those of the machine where the system does not tell (macOS)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_memory() -> int:
+    """Bytes of the machine's memory; 0 where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0

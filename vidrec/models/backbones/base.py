@@ -55,8 +55,7 @@ class Backbone(nn.Module, ABC):
         if num_frames < self.min_frames:
             return (
                 f"The clip has {num_frames} frames; this {name} needs at least {self.min_frames}, because its strides and "
-                "pools in time leave nothing of a shorter one. Raise CONFIG.DATA.CLIP_LEN, or choose smaller strides in "
-                "CONFIG.MODEL.BACKBONE."
+                "pools in time leave nothing of a shorter one. Raise CONFIG.DATA.CLIP_LEN."
             )
         if self.max_frames is not None and num_frames > self.max_frames:
             return (

@@ -76,9 +76,9 @@ class I3DResNet(Backbone):
         pools = [(1, stride, 0) for stride in pool_stride[:1]] + [(factor, factor, 0) for factor in temporal_pools]
         self.min_frames = shortest_input([(stem_temporal_kernel, stem_stride[0], stem_temporal_kernel // 2), *pools])
         init_like_resnet(self)
-        for block in self.modules():
-            if isinstance(block, NonLocal):
-                block.norm.momentum = nonlocal_momentum
+        for module in self.modules():
+            if isinstance(module, NonLocal):
+                module.norm.momentum = nonlocal_momentum
 
     def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:
         x = self.pool(self.stem(clips))

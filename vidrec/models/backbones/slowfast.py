@@ -18,7 +18,8 @@ class SlowFast(Backbone):
     the slow pathway through a strided convolution along time. The input is one tensor of the fast frames; the slow ones
     are one of each alpha of them. Any number of frames works.
 
-    Both pathways are returned, [slow, fast]: `SlowFastHead` takes the two together.
+    Both pathways are returned, [slow, fast]: `SlowFastHead` takes the two together. Fresh weights keep PyTorch's default start, as
+    those of the published networks did.
 
     Args:
         depth: 18, 34, 50, 101 or 152, of both pathways.

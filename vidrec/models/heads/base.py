@@ -28,7 +28,7 @@ class Head(nn.Module):
         if len(in_channels) != self.num_features:
             got = f"{'a feature map' if len(in_channels) == 1 else 'feature maps'} of {' and '.join(map(str, in_channels))} channels"
             got = got if in_channels else "no feature map"
-            raise ConfigError([f"{type(self).__name__} got {got}; it takes {self.fits}. {_remedy(len(in_channels))}"])
+            raise ConfigError([f"{type(self).__name__} got {got}; it takes {self.fits}. {_remedy(in_channels)}"])
         mistakes, channels = Mistakes(HEAD), list(in_channels)
         mistakes.unless(min(channels) >= 1, f"IN_CHANNELS is {channels}; each must be at least 1. Leave it out: the backbone decides.")
         mistakes.unless(num_classes >= 1, f"NUM_CLASSES is {num_classes}; it must be at least 1. Set CONFIG.DATA.NUM_CLASSES.")
@@ -56,10 +56,9 @@ def make_classifier(in_features: int, out_features: int, init_std: float) -> nn.
     return linear
 
 
-def _remedy(num_features: int) -> str:
-    if num_features == 1:
+def _remedy(in_channels: tuple[int, ...]) -> str:
+    if len(in_channels) == 1:
         return "Use CONFIG.MODEL.HEAD.TYPE PoolHead or ConsensusHead here."
-    if num_features == 2:
-        slowfast = "Use CONFIG.MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast"
-        return f"{slowfast}, or CONFIG.MODEL.BACKBONE.OUT_STAGES 1 for one map."
+    if len(in_channels) == 2 and in_channels[0] > in_channels[1]:  # a fast pathway is the narrower one
+        return "Use CONFIG.MODEL.HEAD.TYPE SlowFastHead for the two pathways of SlowFast."
     return "Set CONFIG.MODEL.BACKBONE.OUT_STAGES 1 or put a neck between them."

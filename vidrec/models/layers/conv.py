@@ -51,7 +51,7 @@ class ConvNorm(nn.Module):
 def init_like_resnet(network: nn.Module, *, with_bias: bool = False) -> None:
     """Kaiming normal weights (fan out) in every convolution that a norm follows, as torchvision starts its 2-D ResNets.
 
-    A convolution that has a bias is not followed by a norm's bias (non-local blocks) and keeps PyTorch's default.
+    A convolution with a bias, as those of non-local blocks, keeps PyTorch's default or what its block gave it.
     He et al., Delving Deep into Rectifiers, ICCV 2015.
 
     Args:

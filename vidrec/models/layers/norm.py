@@ -96,9 +96,9 @@ def freeze_stages(parts: Sequence[Sequence[nn.Module]], network: nn.Module, *, f
     Raises:
         ConfigError: there are not so many stages.
     """
-    if frozen_stages >= len(parts):
-        what = f"CONFIG.MODEL.FROZEN_STAGES is {frozen_stages}; this network has {len(parts) - 1} stages after its stem."
-        raise ConfigError([f"{what} Give -1 for none, 0 for the stem, up to {len(parts) - 1}."])
+    if not -1 <= frozen_stages < len(parts):
+        what = f"CONFIG.MODEL.FROZEN_STAGES is {frozen_stages}; this network has {len(parts)} parts, its stem or first stage among them."
+        raise ConfigError([f"{what} Give -1 for none, 0 for the first part, up to {len(parts) - 1}."])
     frozen = [module for part in parts[: frozen_stages + 1] for module in part]
     for module in frozen:
         module.requires_grad_(False)

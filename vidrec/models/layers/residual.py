@@ -81,6 +81,7 @@ def bottleneck_convs(in_channels: int, width: int, *, stride: tuple[int, ...], t
 
 BLOCK_KINDS = {"basic": BlockKind(1, basic_convs), "bottleneck": BlockKind(4, bottleneck_convs)}
 
+MAX_BLOCKS = 1000  # of a stage; He et al. trained 1202 layers in all
 _DEPTHS: dict[int, tuple[Literal["basic", "bottleneck"], tuple[int, ...]]] = {
     18: ("basic", (2, 2, 2, 2)),
     34: ("basic", (3, 4, 6, 3)),
@@ -117,15 +118,18 @@ def plan_resnet(
     Raises:
         ConfigError: for another depth, or a stage without blocks.
     """
-    depths = [number for number, (name, _) in _DEPTHS.items() if (block or name) in kinds]
-    mistakes, known = Mistakes(BACKBONE), ", ".join(map(str, depths))
-    mistakes.unless(depth in depths, f"DEPTH is {depth}; it must be one of {known}. Give STAGE_BLOCKS for a network of another depth.")
-    what = f"STAGE_BLOCKS is {list(stage_blocks)}; every stage must have at least 1 block."
-    mistakes.unless(not stage_blocks or min(stage_blocks) >= 1, f"{what} Leave out the stages that have none.")
+    mistakes, depths = Mistakes(BACKBONE), [number for number, (name, _) in _DEPTHS.items() if (block or name) in kinds]
+    known, free = ", ".join(map(str, depths)), bool(stage_blocks) and (bool(block) or len(kinds) == 1)
+    remedy = "Give STAGE_BLOCKS" + ("" if len(kinds) == 1 else " and BLOCK")
+    mistakes.unless(free or depth in depths, f"DEPTH is {depth}; it must be one of {known}. {remedy} for a network of another depth.")
+    what = f"STAGE_BLOCKS is {list(stage_blocks)}; every stage must have 1 to {MAX_BLOCKS} blocks."
+    good = not stage_blocks or (min(stage_blocks) >= 1 and max(stage_blocks) <= MAX_BLOCKS)
+    mistakes.unless(good, f"{what} Leave out the stages that have none.")
     mistakes.raise_all()
-    plan = (block or _DEPTHS[depth][0], tuple(stage_blocks) or _DEPTHS[depth][1])
-    standard = {known: depth for depth, known in _DEPTHS.items()}
-    return ResNetPlan(kinds[plan[0]], plan[1], standard.get(plan))
+    name = block or (_DEPTHS[depth][0] if depth in depths else next(iter(kinds)))
+    blocks = tuple(stage_blocks) or _DEPTHS[depth][1]
+    standard = {plan: number for number, plan in _DEPTHS.items()}
+    return ResNetPlan(kinds[name], blocks, standard.get((name, blocks)))
 
 
 def make_stages(

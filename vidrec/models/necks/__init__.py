@@ -1,1 +1,1 @@
-"""Necks: between backbone and head. There is none yet."""
+"""Necks: between backbone and head."""

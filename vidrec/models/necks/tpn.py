@@ -1,5 +1,7 @@
 """TPN: the last two stages of a ResNet, resampled in time and joined by two flows."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -49,6 +51,7 @@ class TPN(nn.Module):
         self.spatial = ConvNorm(make_conv(fine, coarse, kernel=(1, 3, 3), stride=(1, 2, 2)))
         self.temporal = nn.ModuleList(make_conv(coarse, width, kernel=(3, 1, 1), groups=groups) for _ in range(2))
         self.temporal_pools = nn.ModuleList(_time_pool(factor) for factor in temporal_pools)
+        self._factors = (*temporal_pools, down_pool, *fusion_pools)
         self.down = make_conv(width, width, kernel=(3, 1, 1))
         self.down_pool = _time_pool(down_pool)
         self.top_down, self.bottom_up = (LevelFusion(width, pools=fusion_pools, groups=groups) for _ in range(2))
@@ -61,21 +64,29 @@ class TPN(nn.Module):
         Raises:
             UserError: the clip's length leaves the two levels with numbers of steps that cannot be added.
         """
+        mistake = self._steps_mistake(*(x.shape[2] for x in features))
+        if mistake:
+            raise UserError(mistake)
         levels = [self.spatial(features[0]), features[1]]
         fine, coarse = (pool(conv(x)) for x, conv, pool in zip(levels, self.temporal, self.temporal_pools, strict=True))
-        if coarse.shape[2] not in (1, fine.shape[2]):
-            raise UserError(self._steps_message(features[1].shape[2], fine.shape[2], coarse.shape[2]))
         fine = fine + coarse  # one coarse step is added to every fine one
         top_down = self.top_down(fine, coarse)
         bottom_up = self.bottom_up(fine, coarse + self.down_pool(self.down(fine)))
         return [self.fuse(torch.cat((top_down, bottom_up), dim=1))]
 
-    def _steps_message(self, num_steps: int, fine: int, coarse: int) -> str:
-        pools = [pool.kernel_size[0] if isinstance(pool, nn.MaxPool3d) else 1 for pool in self.temporal_pools]
+    def _steps_mistake(self, fine_steps: int, coarse_steps: int) -> str | None:
+        """Why stages of so many time steps cannot be joined with these pools; None where they can."""
+        first, second, down, *fusion = self._factors
+        fine, coarse = math.ceil(fine_steps / first), math.ceil(coarse_steps / second)
+        lowered = math.ceil(fine / down)
+        joined = [(math.ceil(fine / fusion[0]), math.ceil(steps / fusion[1])) for steps in (coarse, max(coarse, lowered))]
+        if coarse in (1, fine) and (coarse == lowered or 1 in (coarse, lowered)) and all(a == b for a, b in joined):
+            return None
         return (
-            f"CONFIG.MODEL.NECK.TEMPORAL_POOLS is {pools}, and a clip reaches the TPN with {num_steps} time steps: its levels have "
-            f"{fine} and {coarse}, which must be equal, or 1 for the second. Set CONFIG.DATA.CLIP_LEN so that at most {pools[1]} steps "
-            "are left, or other pools."
+            f"CONFIG.MODEL.NECK.TEMPORAL_POOLS is {[first, second]}, DOWN_POOL {down} and FUSION_POOLS {fusion}; they leave {fine_steps} "
+            f"and {coarse_steps} time steps as levels of {fine} and {coarse}, {lowered} going up, and {joined[0]} and {joined[1]} to be "
+            "joined. The second level must have as many as the first, or 1, and the pairs must be equal. Set CONFIG.DATA.CLIP_LEN so "
+            f"that at most {second} steps are left, or other pools."
         )
 
 

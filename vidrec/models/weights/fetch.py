@@ -13,6 +13,7 @@ from vidrec.model_zoo.weights import HOST, WeightsFile
 from vidrec.models.weights.archive import ParamsMember
 from vidrec.models.weights.download import DownloadError, download
 from vidrec.utils.errors import WeightsError
+from vidrec.utils.say import say
 
 _log = logging.getLogger("vidrec")
 
@@ -96,6 +97,7 @@ class _Cached:
         if self._wrong:
             _log.warning("weights: %s; it is fetched again", self._wrong)
         url = file_url(self._file)
+        say(f"weights: fetching {url} to {self._place.parent}")
         for _ in range(2):
             found = self._download(url)
             if _fits(found, self._file):

@@ -1,6 +1,5 @@
 """ImageNet weights of torchvision's 2-D networks as a start for ours."""
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +11,7 @@ from vidrec.models.weights.inflate import inflate
 from vidrec.models.weights.load import LoadReport, put
 from vidrec.models.weights.names import from_reference
 from vidrec.utils.errors import WeightsError
-
-_log = logging.getLogger("vidrec")
+from vidrec.utils.say import say
 
 # Of the values in [0, 1] that enter a network: what these networks take, and what GoogLeNet and Inception v3 were trained with.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -53,7 +51,7 @@ def load_imagenet(model: nn.Module) -> LoadReport | None:
     """
     backbone = model.backbone
     if backbone.parent_2d is None:
-        _log.info("weights: %s starts from scratch; there is no 2-D network to start it from", type(backbone).__name__)
+        say(f"weights: {type(backbone).__name__} starts from scratch; there is no 2-D network to start it from")
         return None
     if not backbone.parent_2d:
         raise WeightsError(
@@ -72,7 +70,7 @@ def load_imagenet(model: nn.Module) -> LoadReport | None:
     inflated = tuple(name for name, tensor in fitted.items() if tensor.shape != kernels[name].shape)
     report = put(model, fitted, source=source, layout=parent.layout, fresh=fresh, unexplained=unexplained)
     report = replace(report, reshaped=inflated)
-    _log.info("%s", report)
+    say(str(report))
     return report
 
 

@@ -1,6 +1,5 @@
 """Weights into a network, with a report. Every name must be explained: nothing is dropped or left over silently."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +9,10 @@ from torch import nn
 
 from vidrec.models.layers.norm import Affine, fold_statistics
 from vidrec.models.weights.layouts import LAYOUTS, UNUSED
-from vidrec.models.weights.names import from_reference, our_names
+from vidrec.models.weights.names import COUNTER, from_reference, our_names
 from vidrec.models.weights.read import read_state
 from vidrec.utils.errors import WeightsError
-
-_log = logging.getLogger("vidrec")
+from vidrec.utils.say import say
 
 CLASSIFIER = ("head.fc.weight", "head.fc.bias")
 OWN_NAMES = "vidrec"
@@ -42,9 +40,10 @@ class LoadReport:
     reshaped: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        total = len(self.matched) + len(self.missing)
-        text = f"weights: {len(self.matched)} of {total} tensors from {self.source} ({self.layout} names)"
-        for what, names in (("reshaped", self.reshaped), ("kept fresh", self.missing), ("left aside", self.unexpected)):
+        """One line. Counters of batches, which many files lack and nothing depends on, are left out of it."""
+        matched, missing = ([name for name in names if not name.endswith(COUNTER)] for names in (self.matched, self.missing))
+        text = f"weights: {len(matched)} of {len(matched) + len(missing)} tensors from {self.source} ({self.layout} names)"
+        for what, names in (("reshaped", self.reshaped), ("kept fresh", missing), ("left aside", self.unexpected)):
             text += f"; {what}: {_some(names)}" if names else ""
         return text
 
@@ -71,7 +70,7 @@ def load_state(model: nn.Module, state: Mapping[str, torch.Tensor], *, source: s
     fresh = CLASSIFIER if reset_head else ()
     report = put(model, named, source=source, layout=layout, fresh=fresh, unexplained=unexplained, file_names=state)
     report = replace(report, unexpected=tuple(aside))
-    _log.info("%s", report)
+    say(str(report))
     return report
 
 
@@ -95,7 +94,7 @@ def put(
     """
     targets = model.state_dict()
     fitted, reshaped = _fit_affine(model, named)
-    optional = {*fresh, *(name for name in targets if name.endswith("num_batches_tracked"))}  # old files lack this counter
+    optional = {*fresh, *(name for name in targets if name.endswith(COUNTER))}  # old files lack this counter
     missing = tuple(name for name in targets if name not in fitted)
     misfit = _Misfit(
         lacking=[name for name in missing if name not in optional],

@@ -38,7 +38,8 @@ def read_state(path: str | Path) -> dict[str, torch.Tensor]:
         WeightsError: for a file that is missing, damaged, would run code, or holds something else.
     """
     if not Path(path).is_file():
-        raise WeightsError(f"there is no weights file {str(path)!r}; it must be a {_KINDS} file. Check CONFIG.MODEL.PRETRAINED_PATH.")
+        what = f"{str(path)!r} is a folder" if Path(path).is_dir() and str(path) else f"there is no weights file {str(path)!r}"
+        raise WeightsError(f"{what}; it must be a {_KINDS} file. Check the path (in a config, CONFIG.MODEL.PRETRAINED_PATH).")
     path = Path(path)
     readers = {".safetensors": _read_safetensors, ".params": read_params, ".zip": _read_zip}
     content = readers.get(path.suffix, _read_torch)(path)

@@ -1,7 +1,5 @@
 """Published weights of the zoo, by name and hashtag, into a network."""
 
-import logging
-
 from torch import nn
 
 from vidrec.model_zoo.specs import SECTIONS, float_name
@@ -9,8 +7,7 @@ from vidrec.model_zoo.weights import WeightsFile, published
 from vidrec.models.weights.fetch import fetch
 from vidrec.models.weights.load import LoadReport, load_weights
 from vidrec.utils.errors import WeightsError
-
-_log = logging.getLogger("vidrec")
+from vidrec.utils.say import say
 
 
 def load_published(model: nn.Module, name: str, *, section: str, hashtag: str = "", reset_head: bool = False) -> LoadReport:
@@ -27,7 +24,7 @@ def load_published(model: nn.Module, name: str, *, section: str, hashtag: str = 
     file = find_published(name, section, hashtag)
     if file.name != float_name(name):
         reset_head = True
-        _log.info("weights: %s starts from %s and keeps a fresh classifier", name, file.name)
+        say(f"weights: {name} starts from {file.name} and keeps a fresh classifier")
     return load_weights(model, fetch(file), reset_head=reset_head)
 
 
@@ -44,7 +41,7 @@ def find_published(name: str, section: str, hashtag: str = "") -> WeightsFile:
             f"{name} has no published weights in the {section} section{_elsewhere(name, section)}; CONFIG.MODEL.PRETRAINED must be False "
             "for it. Train it, or start from a file of your own with CONFIG.MODEL.LOAD True and CONFIG.MODEL.PRETRAINED_PATH."
         )
-    chosen = [file for file in files if file.sha1.startswith(hashtag)]
+    chosen = [file for file in files if file.has_hashtag(hashtag)]
     if len(chosen) == 1 or (chosen and not hashtag):
         return chosen[0]
     fits = "several files of" if chosen else "no file of"

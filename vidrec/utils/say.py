@@ -1,0 +1,14 @@
+"""Messages of library code that a user must see, whether a command runs it or a few lines of Python."""
+
+import logging
+import sys
+
+logger = logging.getLogger("vidrec")
+
+
+def say(message: str) -> None:
+    """Logs a message; prints it on standard error where nobody listens to the log, as in a script that calls `get_model`."""
+    if logger.hasHandlers():
+        logger.info("%s", message)
+    else:
+        print(message, file=sys.stderr)
