@@ -15,7 +15,7 @@ from vidrec.models.weights.layouts import LAYOUTS
 from vidrec.models.weights.load import load_weights
 from vidrec.models.weights.names import from_reference, to_reference
 from vidrec.models.weights.params import read_params, write_params
-from vidrec.models.weights.read import read_state
+from vidrec.models.weights.read import read_state, read_weights
 from vidrec.utils.errors import WeightsError
 
 NARROW = {"STAGE_BLOCKS": [1, 1], "BLOCK": "bottleneck", "WIDTH": 8}
@@ -223,6 +223,27 @@ def test_names_that_two_layouts_explain_in_different_ways_need_a_choice(tmp_path
     message = message_of(tmp_path / "part.pth", tmp_path / "a.pth")
     assert message.startswith(f"{tmp_path / 'part.pth'} has names that resnet_v1b and ircsn and ")
     assert message.endswith(" explain in different ways; only one can be right. Choose it with --layout.")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize("name", ["resnet18_v1b_kinetics400", "mxnet/resnet18_v1b_kinetics400", "tpn_resnet50_f8s8_kinetics400"])
+def test_converted_file_remembers_its_layout_for_the_way_back(name, suffix, tmp_path):
+    torch.manual_seed(0)
+    kind, layout = (".params", "mxnet/resnet_v1b") if name.startswith("mxnet") else (".pth", "tpn" if "tpn" in name else "resnet_v1b")
+    state = to_reference(get_model(name, num_classes=2).state_dict(), layout)
+    source, ours, back = tmp_path / f"a{kind}", tmp_path / f"b{suffix}", tmp_path / f"c{kind}"
+    write_params(source, state) if kind == ".params" else torch.save(state, source)
+    convert_weights(source, ours)
+    convert_weights(ours, back, to="reference")
+    assert same(read_state(back), state)
+    assert read_weights(ours).layout == layout
+
+
+def test_layout_may_be_a_zoo_name(tmp_path):
+    state = get_model("resnet18_v1b_kinetics400", num_classes=2).state_dict()
+    torch.save(state, tmp_path / "ours.pth")
+    convert_weights(tmp_path / "ours.pth", tmp_path / "a.pth", to="reference", layout="resnet18_v1b_kinetics400")
+    assert same(read_state(tmp_path / "a.pth"), to_reference(state, "resnet_v1b"))
 
 
 def test_our_names_need_a_layout_where_several_fit(tmp_path):

@@ -34,17 +34,19 @@ def convert_weights(source: Path, target: Path, *, to: str = VIDREC, layout: str
         source: see vidrec.models.weights.read.read_state.
         target: .pth, or .safetensors for vidrec and .params for the reference.
         to: vidrec or reference.
-        layout: whose names the reference's are; '': as the names of `source` tell.
+        layout: whose names the reference's are, a layout or a zoo name; '': as the names of `source` tell, or, for a file that this
+            command made, as it remembers.
         force: replace a target that exists.
 
     Raises:
         WeightsError: for a source that cannot be read, a target that must not or cannot be written, or names that no layout explains.
     """
-    from vidrec.models.weights.read import read_state
+    from vidrec.models.weights.names import is_mxnet
+    from vidrec.models.weights.read import read_weights
 
     _check_target(target, to, force)
-    _check_layout(layout)
-    state = read_state(source)
+    layout = _checked_layout(layout)
+    state, origin = read_weights(source)
     source_bytes = source.stat().st_size
     if _are_ours(state):
         named, of_source = state, VIDREC
@@ -53,9 +55,10 @@ def convert_weights(source: Path, target: Path, *, to: str = VIDREC, layout: str
         named, of_source = _named_by_us(state, source, layout), layout
     written, of_target = named, VIDREC
     if to == REFERENCE:
-        of_target = layout or _layout_for(named, source, target)
+        fits = origin and is_mxnet(origin) == (target.suffix == ".params")
+        of_target = layout or (origin if fits else "") or _layout_for(named, source, target)
         written = _named_by_them(named, source, of_target)
-    _write(target, written)
+    _write(target, written, origin="" if to == REFERENCE else origin if of_source == VIDREC else layout)
     print(
         f"{source}: {len(state)} tensors, {of_source} names, {source_bytes:,} bytes\n"
         f"{target}: {len(written)} tensors, {of_target} names, {target.stat().st_size:,} bytes"
@@ -66,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="convert_weights", description=__doc__)
     parser.add_argument("source", type=Path, help="weights file: .pth, .pt, .safetensors, .params, or a .zip that holds one .params")
     parser.add_argument("target", type=Path, help="file to write: .pth, or .safetensors (vidrec) or .params (reference)")
-    parser.add_argument("--layout", default="", help="layout of the reference's names, where the names of SOURCE do not tell")
+    parser.add_argument("--layout", default="", help="layout of the reference's names, or a zoo name, where SOURCE does not tell")
     parser.add_argument("--to", choices=(VIDREC, REFERENCE), default=VIDREC, help="whose names TARGET gets (default: vidrec)")
     parser.add_argument("--force", action="store_true", help="replace a TARGET that exists")
     return parser
@@ -82,13 +85,19 @@ def _check_target(target: Path, to: str, force: bool) -> None:
         raise WeightsError(f"TARGET {target} exists; only a file is replaced, and only with --force. Choose another name, or add --force.")
 
 
-def _check_layout(layout: str) -> None:
+def _checked_layout(layout: str) -> str:
+    """The layout that is meant by itself or by a zoo name; '' stays."""
+    from vidrec.config.zoo import look_up
+    from vidrec.model_zoo.specs import Row, names
     from vidrec.models.weights.layouts import LAYOUTS
 
-    if layout and layout not in LAYOUTS:
-        raise WeightsError(
-            f"--layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}.{did_you_mean(layout, LAYOUTS)} Choose one, or leave it out."
-        )
+    if not layout or layout in LAYOUTS:
+        return layout
+    row = look_up(layout)
+    if isinstance(row, Row):
+        return row.layout
+    hint = did_you_mean(layout, [*LAYOUTS, *names()])
+    raise WeightsError(f"--layout is {layout!r}; it must be one of {', '.join(LAYOUTS)}, or a zoo name.{hint} Choose one, or leave it out.")
 
 
 def _are_ours(state: "State") -> bool:
@@ -191,19 +200,20 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-def _write(target: Path, state: "State") -> None:
+def _write(target: Path, state: "State", *, origin: str) -> None:
+    """Writes tensors; `origin`, where it is not '', is kept in the file for the way back."""
     from vidrec.engine.files import atomic_file
 
     try:
         with atomic_file(target) as file:
-            _writer(target.suffix)(file, state)
+            _writer(target.suffix, origin)(file, state)
     except OSError as error:
         raise WeightsError(
             f"{target} cannot be written ({error.strerror}); nothing was changed. Make room, or choose a folder that you may write to."
         ) from error
 
 
-def _writer(suffix: str) -> Callable[[BinaryIO, "State"], None]:
+def _writer(suffix: str, origin: str) -> Callable[[BinaryIO, "State"], None]:
     import torch
     from safetensors.torch import save
 
@@ -214,8 +224,9 @@ def _writer(suffix: str) -> Callable[[BinaryIO, "State"], None]:
         copies = {id(tensor): tensor.contiguous().clone() for tensor in state.values()}
         return {name: copies[id(tensor)] for name, tensor in state.items()}
 
+    metadata = {"layout": origin} if origin else None
     return {
-        ".pth": lambda file, state: torch.save(own(state), file),
-        ".safetensors": lambda file, state: file.write(save(own(state))),
+        ".pth": lambda file, state: torch.save({"model": own(state), **metadata} if metadata else own(state), file),
+        ".safetensors": lambda file, state: file.write(save(own(state), metadata)),
         ".params": write_params,
     }[suffix]

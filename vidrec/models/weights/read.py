@@ -5,7 +5,7 @@ import pickle
 import pickletools
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -26,6 +26,13 @@ _WOULD_RUN_CODE = (
 )
 
 
+class WeightsContent(NamedTuple):
+    """A state dict, and the reference's layout that it was converted from, '' where the file does not say."""
+
+    state: dict[str, torch.Tensor]
+    layout: str
+
+
 def read_state(path: str | Path) -> dict[str, torch.Tensor]:
     """The state dict in a weights file.
 
@@ -37,12 +44,18 @@ def read_state(path: str | Path) -> dict[str, torch.Tensor]:
     Raises:
         WeightsError: for a file that is missing, damaged, would run code, or holds something else.
     """
+    return read_weights(path).state
+
+
+def read_weights(path: str | Path) -> WeightsContent:
+    """The same with what the file says of its origin, as convert_weights writes it. Raises as read_state does."""
     if not Path(path).is_file():
         what = f"{str(path)!r} is a folder" if Path(path).is_dir() and str(path) else f"there is no weights file {str(path)!r}"
         raise WeightsError(f"{what}; it must be a {_KINDS} file. Check the path (in a config, CONFIG.MODEL.PRETRAINED_PATH).")
     path = Path(path)
     readers = {".safetensors": _read_safetensors, ".params": read_params, ".zip": _read_zip}
     content = readers.get(path.suffix, _read_torch)(path)
+    layout = _safetensors_layout(path) if path.suffix == ".safetensors" else content.get("layout") if isinstance(content, dict) else ""
     for key in ("model", "state_dict"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -53,7 +66,7 @@ def read_state(path: str | Path) -> dict[str, torch.Tensor]:
         )
     if all(name.startswith("module.") for name in content):
         content = {name.removeprefix("module."): tensor for name, tensor in content.items()}
-    return dict(content)
+    return WeightsContent(dict(content), layout if isinstance(layout, str) else "")
 
 
 def _read_torch(path: Path) -> Any:
@@ -85,6 +98,13 @@ def _read_safetensors(path: Path) -> Any:
 def _read_zip(path: Path) -> dict[str, torch.Tensor]:
     with ParamsMember(path) as member:
         return read_params_stream(member, size=member.size, source=str(path))
+
+
+def _safetensors_layout(path: Path) -> str:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get("layout", "")
 
 
 def _would_run_code(path: Path, error: pickle.UnpicklingError) -> bool:
