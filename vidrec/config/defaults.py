@@ -72,7 +72,7 @@ def _val() -> Node:
 
 def _data() -> Node:
     data = Node()
-    data.TRAIN_ANNO_PATH = ""  # annotation file: `path num_frames label` or `path label`, by blanks or commas
+    data.TRAIN_ANNO_PATH = ""  # annotation file: `path [num_frames] label` by blanks or commas; or a shard index, by path or URL
     data.VAL_ANNO_PATH = ""  # the same, for validation and test
     data.TRAIN_DATA_PATH = ""  # folder put before each relative path; '': the annotation file's folder
     data.VAL_DATA_PATH = ""

@@ -103,7 +103,7 @@ class ClipDataset(Dataset[ClipSample]):
             index = key.index if attempt == 0 else int(rng.integers(len(self.table)))
             path = self.table.path(index)
             try:
-                clip = self.pipeline(path, rng)
+                clip = self.pipeline(self.table.source(index), rng)
             except VideoError as error:
                 failures.append(Failure(path, str(error)))
                 continue
@@ -165,7 +165,7 @@ class MultiViewDataset(Dataset[EvalVideo]):
         """The video of a row; one that cannot be read comes with its failure and is never replaced."""
         path, label = self.table.path(index), self.table.label(index)
         try:
-            frames, views = self.pipeline(path)
+            frames, views = self.pipeline(self.table.source(index))
         except VideoError as error:
             nothing = ViewGrid(np.empty((0, self.pipeline.clip_len), np.int64), np.empty((0, 4), np.int64))
             return EvalVideo(index, label, path, torch.empty((0, 0, 0, 3), dtype=torch.uint8), nothing, Failure(path, str(error)))
