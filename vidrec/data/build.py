@@ -61,19 +61,21 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
 
 
 def build_table(cfg: Any, split: Split) -> "VideoTable":
-    """The checked list of a split, from an annotation file or a shard index.
+    """The checked list of a split, from an annotation file or a shard index; for training without what DATA.MANIFEST calls bad.
 
     Raises:
         DataError: as build_dataset does.
     """
+    from vidrec.data.manifest import leave_out_bad
     from vidrec.data.sources import open_table
 
     data, train = cfg.CONFIG.DATA, split == "train"
-    return open_table(
+    table = open_table(
         data.TRAIN_ANNO_PATH if train else data.VAL_ANNO_PATH,
         data_folder=data.TRAIN_DATA_PATH if train else data.VAL_DATA_PATH,
         num_classes=data.NUM_CLASSES,
     )
+    return leave_out_bad(table, data.MANIFEST) if train and data.MANIFEST else table
 
 
 def build_sampler(cfg: Any, dataset: "Dataset", split: Split, *, rank: int, world_size: int) -> "Sampler":
