@@ -39,7 +39,7 @@ class MemoryReader:
     def __init__(self, video: VideoBytes, open_path: "Callable[[str], VideoReader]"):
         self._name = video.name
         self._file = _store(video)
-        self._path = f"/proc/self/fd/{self._file.fileno()}" if isinstance(self._file.name, int) else self._file.name
+        self._path = _path_of(self._file)
         try:
             with self._renamed():
                 self._reader = open_path(self._path)
@@ -74,6 +74,17 @@ class MemoryReader:
             yield
         except VideoError as error:
             raise VideoError(str(error).replace(self._path, self._name)) from error
+
+
+@contextmanager
+def local_copy(video: VideoBytes) -> Iterator[str]:
+    """The path of a file with the bytes of a video, as long as the block lasts."""
+    with _store(video) as file:
+        yield _path_of(file)
+
+
+def _path_of(file: Any) -> str:
+    return f"/proc/self/fd/{file.fileno()}" if isinstance(file.name, int) else file.name
 
 
 def _store(video: VideoBytes) -> Any:

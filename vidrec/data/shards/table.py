@@ -40,6 +40,10 @@ class ShardTable(VideoTable):
         kept._shard, kept._offset, kept._size = self._shard[mask], self._offset[mask], self._size[mask]
         return kept
 
+    def stamp(self, index: int) -> tuple[int, int]:
+        """Size and offset of a video: what tells it from another of its name."""
+        return int(self._size[index]), int(self._offset[index])
+
     def source(self, index: int) -> VideoBytes:
         """The bytes of a video. Raises VideoError naming shard, member and offset, after bounded attempts."""
         name, shard = super().path(index), self._shards[int(self._shard[index])]
