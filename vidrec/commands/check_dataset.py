@@ -118,7 +118,7 @@ def _examine(tables: "dict[str, VideoTable]", decoder: str, options: Options, ou
             for outcome in outcomes:
                 path = outcome.task[0]
                 (size, changed), *_ = tasks[path]
-                found = outcome.result if outcome.end == "done" else _lost(outcome, options.timeout)
+                found = outcome.result if outcome.end == "done" else lost_video(outcome, options.timeout)
                 common = {"path": path, "size": size, "changed": changed, "decoder": version, "timeout": options.timeout}
                 records[path] = _record(common | found)
                 journal.add(records[path])
@@ -176,7 +176,7 @@ def _stamp(table: "VideoTable", row: int) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _lost(outcome: Any, timeout: float) -> dict[str, str]:
+def lost_video(outcome: "Outcome", timeout: float) -> dict[str, str]:
     """Status and reason of a video whose process was killed or died."""
     import signal
 
