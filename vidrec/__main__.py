@@ -6,6 +6,8 @@ import sys
 COMMANDS = {
     "train": "train a network from one YAML file",
     "test": "test a network with many views per video",
+    "check_dataset": "examine every video of a config's lists, write a manifest and cleaned lists",
+    "make_shards": "write the videos of a list into tar shards with an index",
     "make_demo_data": "write the demo data set",
     "benchmark_data": "measure what sampling and views cost beside the decode",
     "get_flops": "count multiply-adds, parameters and activations of a config's network",

@@ -41,6 +41,10 @@ class Registry:
         module, attribute = self._targets[name].split(":")
         return getattr(importlib.import_module(module), attribute)
 
+    def target(self, name: str) -> str:
+        """`module:Class` behind a known name, for a process that must register it again."""
+        return self._targets[name]
+
     def build(self, section: Mapping[str, Any], **given: Any) -> Any:
         """Builds the component that `section["TYPE"]` names.
 

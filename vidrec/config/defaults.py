@@ -72,10 +72,11 @@ def _val() -> Node:
 
 def _data() -> Node:
     data = Node()
-    data.TRAIN_ANNO_PATH = ""  # annotation file: `path num_frames label` or `path label`, by blanks or commas
+    data.TRAIN_ANNO_PATH = ""  # annotation file: `path [num_frames] label` by blanks or commas; or a shard index, by path or URL
     data.VAL_ANNO_PATH = ""  # the same, for validation and test
     data.TRAIN_DATA_PATH = ""  # folder put before each relative path; '': the annotation file's folder
     data.VAL_DATA_PATH = ""
+    data.MANIFEST = ""  # (new) manifest.csv of tools/check_dataset.py; training leaves out the videos it calls bad; '': none
     data.NUM_CLASSES = 400
     data.CLASS_NAMES = ""  # (new) text file, a class name a line in order of label, or a data set of the zoo (kinetics400); '': numbers
     data.CLIP_LEN = 16  # frames in a clip (in each segment)

@@ -9,6 +9,7 @@ How a file is read, decided once per file from all its lines:
   - A relative path lies below the data folder.
 """
 
+import copy
 import hashlib
 import os
 from array import array
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vidrec.data.decoders.memory import VideoBytes
 from vidrec.utils.errors import DataError
 
 MAX_REPORTED = 20  # mistakes shown in one message
@@ -72,8 +74,20 @@ class VideoTable:
         start, stop = self._offsets[index : index + 2].tolist()
         return os.path.join(self.folder, os.fsdecode(self._blob[start:stop].numpy().tobytes()))
 
+    def source(self, index: int) -> str | VideoBytes:
+        """What `open_video` takes for a video: here its path. Tables of videos in another place raise VideoError where it cannot be had."""
+        return self.path(index)
+
     def label(self, index: int) -> int:
         return int(self._labels[index])
+
+    def keep(self, rows: np.ndarray) -> "VideoTable":
+        """A table of the rows for which `rows` [N] bool is True, in the same order."""
+        kept, mask, lengths = copy.copy(self), torch.from_numpy(rows), np.diff(self._offsets.numpy())
+        kept._blob = self._blob[torch.from_numpy(np.repeat(rows, lengths))]
+        kept._offsets = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths[rows])]))
+        kept._labels, kept._num_frames = self._labels[mask], self._num_frames[mask]
+        return kept
 
     def repeats(self) -> np.ndarray:
         """[R, 2] int64: for each row whose path stands in an earlier row too, the first row of that path and the row itself."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vidrec.data.annotations import VideoTable
     from vidrec.data.loaders import VideoLoader
 
-__all__ = ["DATASETS", "DECODERS", "SAMPLERS", "build_dataset", "build_loader", "build_sampler", "class_names"]
+__all__ = ["DATASETS", "DECODERS", "SAMPLERS", "build_dataset", "build_loader", "build_sampler", "build_table", "class_names"]
 
 DATASETS = Registry(
     "dataset",
@@ -45,17 +45,11 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
         ConfigError: sizes that do not go together.
         UserError: OpenCV or the decoder asked for cannot be imported.
     """
-    from vidrec.data.annotations import read_table
-
     data = cfg.CONFIG.DATA
     check_decoder(data.DECODER)
     import_cv2()
     train = split == "train"
-    table = read_table(
-        data.TRAIN_ANNO_PATH if train else data.VAL_ANNO_PATH,
-        data_folder=data.TRAIN_DATA_PATH if train else data.VAL_DATA_PATH,
-        num_classes=data.NUM_CLASSES,
-    )
+    table = build_table(cfg, split)
     if not train:
         _warn_of_repeats(table, data.VAL_ANNO_PATH)
     given = {"train": _train_arguments, "val": _val_arguments, "test": _test_arguments}[split](cfg)
@@ -65,6 +59,24 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
     except ValueError as error:
         keys = f"CONFIG.DATA.{'TRAIN' if train else 'VAL'}_DATASET.CROP_SIZE" if "CROP_SIZE" in section else "CONFIG.DATA.CROP_SIZE"
         raise ConfigError([f"CONFIG.DATA ({split}): {error} Change {keys}, CONFIG.DATA.SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
+
+
+def build_table(cfg: Any, split: Split) -> "VideoTable":
+    """The checked list of a split, from an annotation file or a shard index; for training without what DATA.MANIFEST calls bad.
+
+    Raises:
+        DataError: as build_dataset does.
+    """
+    from vidrec.data.manifest import leave_out_bad
+    from vidrec.data.sources import open_table
+
+    data, train = cfg.CONFIG.DATA, split == "train"
+    table = open_table(
+        data.TRAIN_ANNO_PATH if train else data.VAL_ANNO_PATH,
+        data_folder=data.TRAIN_DATA_PATH if train else data.VAL_DATA_PATH,
+        num_classes=data.NUM_CLASSES,
+    )
+    return leave_out_bad(table, data.MANIFEST) if train and data.MANIFEST else table
 
 
 def build_sampler(cfg: Any, dataset: "Dataset", split: Split, *, rank: int, world_size: int) -> "Sampler":

@@ -105,7 +105,7 @@ class ClipDataset(Dataset[ClipSample]):
             path = self.table.path(index)
             try:
                 with reading(path):
-                    clip = self.pipeline(path, rng)
+                    clip = self.pipeline(self.table.source(index), rng)
             except VideoError as error:
                 failures.append(Failure(path, str(error)))
                 continue
@@ -168,7 +168,7 @@ class MultiViewDataset(Dataset[EvalVideo]):
         path, label = self.table.path(index), self.table.label(index)
         try:
             with reading(path):
-                frames, views = self.pipeline(path)
+                frames, views = self.pipeline(self.table.source(index))
         except VideoError as error:
             nothing = ViewGrid(np.empty((0, self.pipeline.clip_len), np.int64), np.empty((0, 4), np.int64))
             return EvalVideo(index, label, path, torch.empty((0, 0, 0, 3), dtype=torch.uint8), nothing, Failure(path, str(error)))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrec.data.decoders import VideoReader, decoder_version, open_video
+from vidrec.data.decoders import VideoBytes, VideoReader, decoder_version, open_video
 from vidrec.data.sampling import segment_frames, view_frames
 from vidrec.data.transforms import crop_clip, resize_clip
 from vidrec.data.views import ViewGrid, crop_boxes, make_views, resized_size, train_crop
@@ -55,7 +55,7 @@ class TrainPipeline:
                 f"{round(self.short_side * self.scale_range[0])} pixels."
             )
 
-    def __call__(self, path: str, rng: np.random.Generator) -> Tensor:
+    def __call__(self, path: str | VideoBytes, rng: np.random.Generator) -> Tensor:
         """The clip that the generator draws; the same generator state gives the same clip. Raises VideoError."""
         with open_video(path, self.decoder) as reader:
             indices = self.choose_frames(len(reader), rng)
@@ -65,9 +65,7 @@ class TrainPipeline:
 
     def choose_frames(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
         """[num_segments * clip_len] frame indices."""
-        return segment_frames(
-            num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng
-        )
+        return segment_frames(num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng)
 
     def transform(self, parts: Iterator[np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Parts [n, H, W, 3] uint8 of a clip -> [N, crop_size, crop_size, 3]; one crop for all frames."""
@@ -122,7 +120,7 @@ class EvalPipeline:
         if self.crop_size > self.short_side:
             raise ValueError(f"crop_size is {self.crop_size}; it must be at most short_side, {self.short_side} pixels.")
 
-    def __call__(self, path: str) -> tuple[Tensor, ViewGrid]:
+    def __call__(self, path: str | VideoBytes) -> tuple[Tensor, ViewGrid]:
         """Unique frames [N, h, w, 3] uint8 and the views cut from them. Raises VideoError."""
         with open_video(path, self.decoder) as reader:
             clips = self.choose_frames(len(reader))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from vidrec.data.decoders.memory import MemoryReader, VideoBytes
 from vidrec.registry import Registry
 from vidrec.utils.errors import VideoError
 
@@ -45,8 +46,8 @@ class VideoReader(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
-def open_video(path: str | Path, decoder: str = "auto") -> VideoReader:
-    """Opens a local video file for reading frames by index, with one thread.
+def open_video(path: str | Path | VideoBytes, decoder: str = "auto") -> VideoReader:
+    """Opens a local video file, or one in memory, for reading frames by index, with one thread.
 
     Args:
         path: a file; never taken for a URL or an FFmpeg protocol, whatever it looks like.
@@ -57,6 +58,8 @@ def open_video(path: str | Path, decoder: str = "auto") -> VideoReader:
         ConfigError: the decoder's name is unknown.
         UserError: the decoder is not installed.
     """
+    if isinstance(path, VideoBytes):
+        return MemoryReader(path, lambda local: open_video(local, decoder))
     return DECODERS.get(decoder)(local_file(path))
 
 
