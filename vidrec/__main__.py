@@ -7,6 +7,7 @@ COMMANDS = {
     "train": "train a network from one YAML file",
     "test": "test a network with many views per video",
     "make_demo_data": "write the demo data set",
+    "browse_dataset": "draw clips as the network sees them, with labels and augmentation, into a picture",
     "benchmark_data": "measure what sampling and views cost beside the decode",
     "get_flops": "count multiply-adds, parameters and activations of a config's network",
     "list_models": "list the model zoo with clips, costs and published accuracies",
