@@ -1,6 +1,7 @@
 """Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
 
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -224,9 +225,9 @@ def _clip_augment(cfg: Any) -> "ClipAugment":
 def _flip_labels(cfg: Any) -> dict[int, int]:
     """Label -> label of the mirrored clip, of DATA.FLIP_LABEL_MAP. Raises ConfigError for what is no class or in two pairs."""
     data = cfg.CONFIG.DATA
-    if not data.FLIP_LABEL_MAP:
-        return {}
     names, found, mistakes = class_names(cfg), {}, []
+    if not data.FLIP_LABEL_MAP:
+        _warn_of_sides(names or [], data.FLIP_PROB)
     for pair in data.FLIP_LABEL_MAP:
         labels = [label if isinstance(label, int) else _label_of(label, names) for label in pair]
         wrong = [name for name, label in zip(pair, labels, strict=True) if label is None or not 0 <= label < data.NUM_CLASSES]
@@ -241,6 +242,15 @@ def _flip_labels(cfg: Any) -> dict[int, int]:
     if mistakes:
         raise ConfigError(mistakes)
     return found
+
+
+def _warn_of_sides(names: list[str], flip_prob: float) -> None:
+    sided = [name for name in names if {"left", "right"} & set(re.split(r"[\W_]+", name.lower()))]
+    if sided and flip_prob:
+        logging.getLogger("vidrec").warning(
+            f"{len(sided)} of the class names say left or right, first {sided[0]!r}, and CONFIG.DATA.FLIP_PROB is {flip_prob}; a flipped "
+            "clip keeps its label. Set it 0, or write the pairs that change places into CONFIG.DATA.FLIP_LABEL_MAP."
+        )
 
 
 def _label_of(name: str, names: list[str] | None) -> int | None:
