@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from vidrec.registry import Registry
+from vidrec.registry import Registry, hands_on
 from vidrec.utils.errors import ConfigError
 
 
@@ -73,3 +73,25 @@ def test_user_registers_a_component_once():
     assert registry.names() == ["Mine"]
     with pytest.raises(ValueError, match="is taken by"):
         registry.register("Mine", "elsewhere:Crop")
+
+
+@hands_on(Crop)
+class CropPair:
+    def __init__(self, gap: int = 0, **crop):
+        self.gap, self.crop = gap, Crop(**crop)
+
+
+class WiderPair(CropPair):
+    def __init__(self, width: int):
+        super().__init__(in_channels=3, size=width)
+
+
+def test_arguments_that_a_class_hands_on_are_in_its_signature(monkeypatch):
+    import sys
+
+    sys.modules["tests_registry_target"].CropPair = CropPair
+    pairs = Registry("pair", {"CropPair": "tests_registry_target:CropPair"})
+    pair = pairs.build({"TYPE": "CropPair", "GAP": 2, "SIZE": 5, "MODE": "random"}, in_channels=3)
+    assert (pair.gap, pair.crop.arguments["size"], pair.crop.arguments["mode"]) == (2, 5, "random")
+    assert pairs.mistakes({"TYPE": "CropPair", "SIZ": 5}, "PAIR", given=("in_channels",))[0].endswith("Did you mean 'SIZE'?")
+    assert list(__import__("inspect").signature(WiderPair).parameters) == ["width"]

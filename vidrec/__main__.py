@@ -9,6 +9,7 @@ COMMANDS = {
     "check_dataset": "examine every video of a config's lists, write a manifest and cleaned lists",
     "make_shards": "write the videos of a list into tar shards with an index",
     "make_demo_data": "write the demo data set",
+    "browse_dataset": "draw clips as the network sees them, with labels and augmentation, into a picture",
     "benchmark_data": "measure what sampling and views cost beside the decode",
     "get_flops": "count multiply-adds, parameters and activations of a config's network",
     "list_models": "list the model zoo with clips, costs and published accuracies",

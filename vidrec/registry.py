@@ -2,7 +2,7 @@
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
 
 from vidrec.utils.errors import ConfigError
@@ -92,6 +92,24 @@ class Registry:
     def _unknown(self, name: str) -> str:
         known = ", ".join(self.names()) or "none"
         return f"{name!r} is not a {self.kind}; those known are {known}.{did_you_mean(str(name), self.names())}"
+
+
+def hands_on(source: type) -> Callable[[type], type]:
+    """Class decorator: the constructor's `**arguments` are those of `source`, and its signature shows them.
+
+    So an argument list stands in one place, and a config section can still give each argument.
+
+    Example: `@hands_on(TrainPipeline)` over a class whose `__init__(self, table, **pipeline)` calls `TrainPipeline(**pipeline)`
+    """
+
+    def decorate(cls: type) -> type:
+        own = inspect.signature(cls.__init__)
+        named = [parameter for parameter in own.parameters.values() if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+        more = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, p in _parameters(source).items() if name not in own.parameters]
+        cls.__init__.__signature__ = own.replace(parameters=[*named, *more])
+        return cls
+
+    return decorate
 
 
 def _parameters(cls: type) -> dict[str, inspect.Parameter]:

@@ -118,8 +118,20 @@ def test_every_mistake_of_file_and_command_line_is_reported_at_once(tmp_path):
         ("TRAIN: {LR_MILESTONE: 7}", "a list, such as [40, 80]"),
         ("TRAIN: {LR: .nan}", "it must be a number"),
         ("TRAIN: 3", "it must be a section with the keys"),
-        ("TRAIN: {MULTIGRID: {USE_LONG_CYCLE: True}}", "not available in this version"),
         ("DATA: {CROP_SIZE: 300}", "the crop must fit"),
+        ("DATA: {FLIP_LABEL_MAP: [[1, 2, 3]]}", "a list of pairs of labels or class names"),
+        ("DATA: {FLIP_LABEL_MAP: left}", "it must be a list"),
+        ("DATA: {AUG: {RESIZED_CROP: {AREA: [0, 1]}}}", "two numbers above 0 to 1 in rising order"),
+        ("DATA: {AUG: {ERASING: {ASPECT: [2, 1]}}}", "two numbers above 0 in rising order"),
+        ("DATA: {AUG: {CORNER_CROP: {SCALES: [1.5]}}}", "factors above 0 and at most 1"),
+        ("DATA: {AUG: {MIX: {PROB: 2}}}", "CONFIG.DATA.AUG.MIX.PROB is 2.0; it must be from 0 to 1"),
+        ("DATA: {AUG_DEVICE: gpu}", "one of cpu, device"),
+        ("DATA: {CLIPS_PER_VIDEO: 3}", "BATCH_SIZE is 8 clips; the batch must be a multiple of it"),
+        ("DATA: {CLIPS_PER_VIDEO: 8, AUG: {MIX: {CUTMIX_ALPHA: 1}}}", "a batch has 1 videos (BATCH_SIZE over CLIPS_PER_VIDEO)"),
+        ("TRAIN: {MULTIGRID: {USE_LONG_CYCLE: True, LONG_CYCLE_EPOCH: [20, 10]}}", "epochs from 1 in rising order"),
+        ("TRAIN: {EPOCH_NUM: 30, MULTIGRID: {USE_LONG_CYCLE: True}}", "LONG_CYCLE_EPOCH is [10, 20, 30] of 30 epochs"),
+        ("TRAIN: {MULTIGRID: {USE_LONG_CYCLE: True}}\n  DATA: {CLIP_LEN: 6}", "it must be a multiple of 4"),
+        ("TRAIN: {MULTIGRID: {USE_SHORT_CYCLE: True}}\n  DATA: {CROP_SIZE: 182}", "and from 160 on of 32"),
         ("DATA: {STD: [1, 1, 0]}", "three numbers above 0"),
         ("DATA: {SCALE_RANGE: [1.5, 1.0]}", "two factors"),
         ("DATA: {FLIP_PROB: 2}", "from 0 to 1"),
@@ -144,6 +156,14 @@ def test_types_ranges_and_rules_between_keys(tmp_path, line, words):
 def test_rules_about_the_network(tmp_path, model, words):
     (mistake,) = mistakes_of(write(tmp_path, f"CONFIG:\n  MODEL: {model}\n"))
     assert words in mistake
+
+
+def test_multigrid_and_pairs_of_labels_are_taken(tmp_path):
+    text = f"{NETWORK}  TRAIN: {{MULTIGRID: {{USE_LONG_CYCLE: True}}}}\n  DATA: {{FLIP_LABEL_MAP: [[3, 4], [left, right]]}}\n"
+    cfg = load_config(write(tmp_path, text), ["CONFIG.TRAIN.MULTIGRID.USE_SHORT_CYCLE", "True"]).CONFIG
+    assert cfg.TRAIN.MULTIGRID.USE_LONG_CYCLE and cfg.TRAIN.MULTIGRID.USE_SHORT_CYCLE
+    assert [list(pair) for pair in cfg.DATA.FLIP_LABEL_MAP] == [[3, 4], ["left", "right"]]
+    assert list(load_config(write(tmp_path, NETWORK), ["CONFIG.DATA.FLIP_LABEL_MAP", "[[0, 1]]"]).CONFIG.DATA.FLIP_LABEL_MAP[0]) == [0, 1]
 
 
 def test_unknown_zoo_name_gets_close_names(tmp_path):

@@ -107,6 +107,9 @@ class ToySampler(Sampler):
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
+    def steps_of(self, epoch: int) -> int:
+        return self.whole
+
     def __iter__(self):
         order = torch.randperm(self.toy.num_train, generator=torch.Generator().manual_seed(self.epoch)).tolist()
         for batch in range(self.whole):

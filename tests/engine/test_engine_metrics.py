@@ -75,3 +75,11 @@ def test_bad_videos_are_said_once_and_stop_the_run_above_the_share(caplog):
 def test_a_long_list_of_bad_videos_is_cut():
     with pytest.raises(DataError, match=r"30 of 40 .*(\n  - /\d\d cannot be read: x\.){20}\n  - and 10 more$"):
         BadVideos(num_videos=40, max_share=0.5).add(Failure(f"/{index:02d}", "x") for index in range(30))
+
+
+def test_of_mixed_labels_the_larger_share_counts():
+    meter = TrainMeter(torch.device("cpu"))
+    logits = torch.tensor([[3.0, 1, 0], [0, 1, 2], [1, 2, 0]])
+    meter.update(torch.tensor(0.5), logits, torch.tensor([[0.6, 0.4, 0], [0.7, 0, 0.3], [0.1, 0.9, 0]]))
+    averages = meter.read()
+    assert (averages.loss, averages.clips) == (0.5, 3) and averages.top1 == pytest.approx(2 / 3)

@@ -38,3 +38,13 @@ def test_schedule_ignores_warm_up_epochs_unless_asked():
     assert build_schedule(cfg).lr(0) == 0.01
     cfg.CONFIG.TRAIN.USE_WARMUP, cfg.CONFIG.TRAIN.WARMUP_EPOCHS = True, 3
     assert build_schedule(cfg).lr(0) == pytest.approx(0.0025)
+
+
+def test_learning_rate_follows_the_batch_of_the_long_cycle():
+    cfg = get_cfg_defaults()
+    train = cfg.CONFIG.TRAIN
+    train.EPOCH_NUM, train.LR, train.LR_MILESTONE = 5, 0.1, [4]
+    train.MULTIGRID.LONG_CYCLE_EPOCH, train.MULTIGRID.USE_SHORT_CYCLE = [1, 2, 3], True
+    assert [build_schedule(cfg).lr(epoch) for epoch in range(5)] == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.01])
+    train.MULTIGRID.USE_LONG_CYCLE = True
+    assert [build_schedule(cfg).lr(epoch) for epoch in range(5)] == pytest.approx([0.8, 0.4, 0.2, 0.1, 0.01])

@@ -19,6 +19,8 @@ def rates(**arguments) -> list[float]:
         ({"base_lr": 1.0, "num_epochs": 6, "milestones": (2, 4)}, [1, 1, 0.1, 0.1, 0.01, 0.01]),
         ({"base_lr": 2.0, "num_epochs": 3, "milestones": (), "factor": 0.5}, [2, 2, 2]),
         ({"base_lr": 1.0, "num_epochs": 4, "milestones": (1,), "factor": 0.5}, [1, 0.5, 0.5, 0.5]),
+        ({"base_lr": 1.0, "num_epochs": 4, "milestones": (2,), "scales": (8, 4, 2, 1)}, [8, 4, 0.2, 0.1]),
+        ({"base_lr": 0.3, "num_epochs": 4, "milestones": (), "warmup_epochs": 2, "scales": (8, 8, 1, 1)}, [0.8, 1.6, 0.3, 0.3]),
         ({"base_lr": 0.1, "num_epochs": 4, "policy": "Cosine"}, [0.1, 0.0853553391, 0.05, 0.0146446609]),
         (
             {"base_lr": 0.1, "num_epochs": 6, "policy": "Cosine", "warmup_epochs": 2, "warmup_start_lr": 0.02},

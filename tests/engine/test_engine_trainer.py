@@ -201,3 +201,18 @@ def test_a_terminal_gets_a_bar_and_the_file_gets_lines(tmp_path, monkeypatch):
     assert "epoch 1/1 step 2/2" not in shown_text, "the bar shows that"
     assert "epoch 1/1 training loss" in shown_text
     assert "epoch 1/1 step 2/2 loss " in (tmp_path / "log.txt").read_text()
+
+
+def test_batches_are_augmented_beside_the_network_and_their_soft_labels_count(tmp_path):
+    """A batch whose labels are all spread over both other classes drives the scores to the log of these shares."""
+
+    def augment(clips, labels, plans):
+        assert plans == () and clips.dtype == torch.uint8
+        return torch.zeros_like(clips), torch.tensor([[0.75, 0.25, 0.0]]).expand(len(labels), 3)
+
+    toy = Toy(folder=str(tmp_path), epochs=30, dropout=0.0, lr=0.5)
+    trainer, state = make_trainer(toy, toy_config(toy))
+    trainer.augment = augment
+    trainer.run(state)
+    numbers = [line for line in lines(tmp_path) if line["kind"] == "epoch"][-1]
+    assert numbers["top1"] == 1.0 and numbers["loss"] == pytest.approx(0.5623, abs=0.01)  # the entropy of 3/4 and 1/4

@@ -16,9 +16,6 @@ from vidrec.config.defaults import COMPONENT_SECTIONS, get_cfg_defaults
 NOT_READ = {
     "CONFIG.DATA.MULTIGRID": "stands in every YAML of the reference zoo; True is refused",
     "CONFIG.DATA.NUM_CROP": "another value than 1 is refused",
-    "CONFIG.TRAIN.MULTIGRID.USE_LONG_CYCLE": "True is refused until multigrid training is there",
-    "CONFIG.TRAIN.MULTIGRID.USE_SHORT_CYCLE": "True is refused until multigrid training is there",
-    "CONFIG.TRAIN.MULTIGRID.LONG_CYCLE_EPOCH": "belongs to the two keys above",
     "CONFIG.TRAIN.WARMUP_END_LR": "ignored, as in the reference: the ramp ends at LR",
 } | dict.fromkeys(defaults.DERIVED_KEYS, "the devices and processes present decide")
 

@@ -49,7 +49,9 @@ def _check_for_training(cfg: "CfgNode") -> None:
 
 def train(cfg: "CfgNode") -> None:
     """One process of a training run, from the run's folder to the last checkpoint. What can be wrong is opened first."""
+    from vidrec.commands.multigrid_shapes import check_shapes, multigrid_text
     from vidrec.commands.runs import log_difference, open_run
+    from vidrec.data.build import build_multigrid
     from vidrec.engine.log import logger
     from vidrec.utils import dist
 
@@ -58,12 +60,22 @@ def train(cfg: "CfgNode") -> None:
     data = _open_data(cfg)
     weights = _open_weights(cfg, folder)
     trainer = _build_trainer(cfg, folder, data=data, weights=weights)
-    logger.info("%d epochs of %d steps on %d x %s", trainer.num_epochs, len(data.loader), dist.world_size(), trainer.device)
+    multigrid = build_multigrid(cfg)
+    if multigrid:
+        check_shapes(weights.model, multigrid, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg))
+        logger.info(multigrid_text(multigrid, data.sampler, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg)))
+    most = "up to " if multigrid else ""
+    logger.info("%d epochs of %s%d steps on %d x %s", trainer.num_epochs, most, data.sampler.max_batches, dist.world_size(), trainer.device)
     state = trainer.run(weights.start)
     trainer.record.close()
     logger.info("finished %d epochs; the run is in %s", state.epoch, folder)
     if state.best is not None:
         logger.info("best validation top-1 %.4f (one view per video): %s", state.best, trainer.checkpointer.best_path)
+
+
+def _num_frames(cfg: "CfgNode") -> int:
+    """Frames of a full training clip."""
+    return cfg.CONFIG.DATA.CLIP_LEN * cfg.CONFIG.DATA.NUM_SEGMENT
 
 
 class _Data(NamedTuple):
@@ -141,6 +153,7 @@ def _is_inside(source: str, checkpointer: "Checkpointer") -> bool:
 
 def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weights) -> "Trainer":
     from vidrec.commands.runs import save_config
+    from vidrec.data.build import build_batch_augment
     from vidrec.engine.bad_videos import BadVideos
     from vidrec.engine.optim import build_schedule
     from vidrec.engine.record import RunRecord
@@ -170,5 +183,8 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         display_freq=log.DISPLAY_FREQ,
         bad_videos=BadVideos(num_videos=data.num_videos, max_share=cfg.CONFIG.DATA.MAX_BAD_SHARE),
         checkpointer=weights.checkpointer,
-        record=RunRecord(folder, start=weights.start, num_steps=len(data.loader), tensorboard=folder / log.LOG_DIR, config=cfg.dump()),
+        record=RunRecord(
+            folder, start=weights.start, num_steps=data.sampler.max_batches, tensorboard=folder / log.LOG_DIR, config=cfg.dump()
+        ),
+        augment=build_batch_augment(cfg, "device"),
     )

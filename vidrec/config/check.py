@@ -40,6 +40,8 @@ def _as_type(entry: Entry, default: Any, either_bool: bool) -> Any:
         return value if isinstance(value, bool) else None
     if isinstance(default, str):
         return "" if value is None else entry.text if entry.text is not None else value if isinstance(value, str) else None
+    if default == []:  # what may stand in it is a rule's to say
+        return list(value) if isinstance(value, (list, tuple)) else None
     if isinstance(default, list):
         items = [_number_as(item, default[0]) for item in value] if isinstance(value, (list, tuple)) else [None]
         return None if None in items else items

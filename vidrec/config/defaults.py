@@ -57,9 +57,9 @@ def _train() -> Node:
     train.RESUME_EPOCH = -1  # go on from the checkpoint of this epoch of the run; -1: from the beginning
     train.SEED = 0  # (new) of initialization, order, augmentation and dropout
     train.MULTIGRID = Node()
-    train.MULTIGRID.USE_LONG_CYCLE = False  # multigrid training (Wu et al., CVPR 2020); not available yet
-    train.MULTIGRID.USE_SHORT_CYCLE = False
-    train.MULTIGRID.LONG_CYCLE_EPOCH = [10, 20, 30]
+    train.MULTIGRID.USE_LONG_CYCLE = False  # multigrid training (Wu et al., CVPR 2020): shapes of batches change at LONG_CYCLE_EPOCH
+    train.MULTIGRID.USE_SHORT_CYCLE = False  # shapes change from step to step, with 4, 2 and 1 times BATCH_SIZE; LR stays
+    train.MULTIGRID.LONG_CYCLE_EPOCH = [10, 20, 30]  # epochs at which the next of the shapes with 8, 4, 2, 1 times BATCH_SIZE and LR begins
     return train
 
 
@@ -68,6 +68,21 @@ def _val() -> Node:
     val.FREQ = 2  # validate every FREQ epochs, and after the last; 0: never
     val.BATCH_SIZE = 8  # clips (views, when testing) per forward
     return val
+
+
+def _augment() -> Node:
+    """Probabilities and alphas of 0 are off. What each does, and its paper, is in docs/augmentation.md."""
+    aug = Node()
+    aug.CROP = "short_side"  # short_side (SHORT_SIDE_SIZE and SCALE_RANGE), resized (RESIZED_CROP) or corners (CORNER_CROP)
+    aug.RESIZED_CROP = Node({"AREA": [0.08, 1.0], "ASPECT": [0.75, 1.3333333333333333]})  # shares of the frame; width over height
+    aug.CORNER_CROP = Node({"SCALES": [1.0, 0.875, 0.75, 0.66], "MAX_DISTORT": 1})  # of the short side; places that the sides lie apart
+    aug.COLOR_JITTER = Node({"PROB": 0.0, "BRIGHTNESS": 0.4, "CONTRAST": 0.4, "SATURATION": 0.4, "HUE": 0.1})  # spans of factors; turns
+    aug.RAND_AUGMENT = Node({"PROB": 0.0, "NUM_OPS": 2, "MAGNITUDE": 9.0})  # MAGNITUDE from 0 to 30
+    aug.AUGMIX = Node({"PROB": 0.0, "SEVERITY": 3.0, "WIDTH": 3, "DEPTH": 0, "ALPHA": 1.0})  # SEVERITY to 10; DEPTH 0: 1 to 3, drawn
+    aug.ERASING = Node({"PROB": 0.0, "AREA": [0.02, 0.33], "ASPECT": [0.3, 3.3], "FILL": "noise"})  # FILL: noise or mean
+    # alphas of Beta distributions; PROB: of mixing a pair of clips; CUTMIX_PROB: of cutmix where both alphas are above 0
+    aug.MIX = Node({"MIXUP_ALPHA": 0.0, "CUTMIX_ALPHA": 0.0, "PROB": 1.0, "CUTMIX_PROB": 0.5})
+    return aug
 
 
 def _data() -> Node:
@@ -92,6 +107,10 @@ def _data() -> Node:
     data.KEEP_ASPECT_RATIO = False
     data.SCALE_RANGE = [1.0, 1.25]  # (new) training: the short side is SHORT_SIDE_SIZE times a factor drawn from this range
     data.FLIP_PROB = 0.5  # (new) training: probability of a horizontal flip; 0 wherever left and right are classes
+    data.FLIP_LABEL_MAP = []  # (new) training: pairs of labels or class names that change places in a flipped clip: [[left, right]]
+    data.CLIPS_PER_VIDEO = 1  # (new) training: clips of each video in a batch, from one decode; BATCH_SIZE counts clips
+    data.AUG = _augment()  # (new) training: augmentation; all off by default
+    data.AUG_DEVICE = "cpu"  # (new) where AUG's pixels are made: cpu (loader processes) or device (batches, beside the network)
     data.MEAN = [0.485, 0.456, 0.406]  # (new) RGB mean, of values in [0, 1]
     data.STD = [0.229, 0.224, 0.225]  # (new) RGB standard deviation
     data.DECODER = "auto"  # (new) auto (exact for every file), decord or pyav

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from yacs.config import CfgNode
 
+from vidrec.config.training_rules import training_rules
 from vidrec.model_zoo.specs import SECTIONS
 
 
@@ -32,11 +33,23 @@ def _one_of(*choices: str) -> Rule:
     return Rule(lambda value: value in choices, "one of " + ", ".join(choices))
 
 
+def _is_label(label: Any) -> bool:
+    return isinstance(label, (int, str)) and not isinstance(label, bool)
+
+
 def _only(value: Any, why: str) -> Rule:
     return Rule(lambda given: given == value, f"{value}: {why}")
 
 
-_MULTIGRID = _only(False, "multigrid training is not available in this version")
+def _range(low: float, high: float, *, above: bool = False) -> Rule:
+    """Two numbers from `low` to `high` in rising order; `above`: `low` itself is too low."""
+    words = f"two numbers {'above' if above else 'from'} {low}{f' to {high}' if high != INFINITY else ''} in rising order"
+    return Rule(lambda r: len(r) == 2 and low <= r[0] <= r[1] <= high and not (above and r[0] == low), words)
+
+
+INFINITY = float("inf")
+_AUG = "CONFIG.DATA.AUG"
+_RISING_EPOCHS = Rule(lambda epochs: all(a < b for a, b in zip([0, *epochs], epochs, strict=False)), "epochs from 1 in rising order")
 _IMAGE_SIZE = _at_least(1, "pixel")
 
 RULES: dict[str, Rule] = {
@@ -52,16 +65,13 @@ RULES: dict[str, Rule] = {
     "CONFIG.TRAIN.MOMENTUM": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),
     "CONFIG.TRAIN.W_DECAY": _at_least(0),
     "CONFIG.TRAIN.LR_POLICY": _one_of("Step", "Cosine"),
-    "CONFIG.TRAIN.LR_MILESTONE": Rule(
-        lambda epochs: all(a < b for a, b in zip([0, *epochs], epochs, strict=False)), "epochs from 1 in rising order"
-    ),
+    "CONFIG.TRAIN.LR_MILESTONE": _RISING_EPOCHS,
     "CONFIG.TRAIN.STEP": _above(0),
     "CONFIG.TRAIN.WARMUP_EPOCHS": _at_least(0),
     "CONFIG.TRAIN.WARMUP_START_LR": _at_least(0),
     "CONFIG.TRAIN.RESUME_EPOCH": _at_least(-1),
     "CONFIG.TRAIN.SEED": Rule(lambda value: 0 <= value < 2**63, "from 0 to 2**63 - 1"),
-    "CONFIG.TRAIN.MULTIGRID.USE_LONG_CYCLE": _MULTIGRID,
-    "CONFIG.TRAIN.MULTIGRID.USE_SHORT_CYCLE": _MULTIGRID,
+    "CONFIG.TRAIN.MULTIGRID.LONG_CYCLE_EPOCH": _RISING_EPOCHS,
     "CONFIG.VAL.FREQ": _at_least(0),
     "CONFIG.VAL.BATCH_SIZE": _at_least(1, "view"),
     "CONFIG.DATA.NUM_CLASSES": _at_least(1),
@@ -77,6 +87,34 @@ RULES: dict[str, Rule] = {
     "CONFIG.DATA.NEW_WIDTH": _IMAGE_SIZE,
     "CONFIG.DATA.SCALE_RANGE": Rule(lambda r: len(r) == 2 and 1.0 <= r[0] <= r[1], "two factors from 1.0 in rising order"),
     "CONFIG.DATA.FLIP_PROB": _within(0, 1),
+    "CONFIG.DATA.FLIP_LABEL_MAP": Rule(
+        lambda pairs: all(isinstance(pair, (list, tuple)) and len(pair) == 2 and all(map(_is_label, pair)) for pair in pairs),
+        "a list of pairs of labels or class names, such as [[3, 4], [left, right]]",
+    ),
+    "CONFIG.DATA.CLIPS_PER_VIDEO": _at_least(1, "clip"),
+    "CONFIG.DATA.AUG_DEVICE": _one_of("cpu", "device"),
+    f"{_AUG}.CROP": _one_of("short_side", "resized", "corners"),
+    f"{_AUG}.RESIZED_CROP.AREA": _range(0, 1, above=True),
+    f"{_AUG}.RESIZED_CROP.ASPECT": _range(0, INFINITY, above=True),
+    f"{_AUG}.CORNER_CROP.SCALES": Rule(lambda s: max(s, default=2) <= 1 and min(s) > 0, "factors above 0 and at most 1, at least one"),
+    f"{_AUG}.CORNER_CROP.MAX_DISTORT": _at_least(0),
+    f"{_AUG}.COLOR_JITTER.BRIGHTNESS": _at_least(0),
+    f"{_AUG}.COLOR_JITTER.CONTRAST": _at_least(0),
+    f"{_AUG}.COLOR_JITTER.SATURATION": _at_least(0),
+    f"{_AUG}.COLOR_JITTER.HUE": _within(0, 0.5),
+    f"{_AUG}.RAND_AUGMENT.NUM_OPS": _at_least(1, "operation"),
+    f"{_AUG}.RAND_AUGMENT.MAGNITUDE": _within(0, 30),
+    f"{_AUG}.AUGMIX.SEVERITY": _within(0.1, 10),
+    f"{_AUG}.AUGMIX.WIDTH": _at_least(1, "chain"),
+    f"{_AUG}.AUGMIX.DEPTH": _at_least(0, "operations"),
+    f"{_AUG}.AUGMIX.ALPHA": _above(0),
+    f"{_AUG}.ERASING.AREA": _range(0, 1, above=True),
+    f"{_AUG}.ERASING.ASPECT": _range(0, INFINITY, above=True),
+    f"{_AUG}.ERASING.FILL": _one_of("noise", "mean"),
+    f"{_AUG}.MIX.MIXUP_ALPHA": _at_least(0),
+    f"{_AUG}.MIX.CUTMIX_ALPHA": _at_least(0),
+    f"{_AUG}.MIX.CUTMIX_PROB": _within(0, 1),
+    **{f"{_AUG}.{group}.PROB": _within(0, 1) for group in ("COLOR_JITTER", "RAND_AUGMENT", "AUGMIX", "ERASING", "MIX")},
     "CONFIG.DATA.MEAN": Rule(lambda values: len(values) == 3, "three numbers, for red, green and blue"),
     "CONFIG.DATA.STD": Rule(lambda values: len(values) == 3 and min(values) > 0, "three numbers above 0, for red, green and blue"),
     "CONFIG.DATA.MAX_BAD_SHARE": _within(0, 1),
@@ -97,6 +135,7 @@ def between_keys(cfg: CfgNode) -> Iterator[tuple[list[str], str]]:
     yield from _model_rules(cfg.CONFIG.MODEL)
     yield from _schedule_rules(cfg.CONFIG.TRAIN, cfg.CONFIG.LOG)
     yield from _size_rules(cfg.CONFIG.DATA)
+    yield from training_rules(cfg.CONFIG.TRAIN, cfg.CONFIG.DATA)
     if cfg.DDP_CONFIG.WORLD_SIZE > 1:
         yield from _node_rules(cfg.DDP_CONFIG)
 

@@ -1,6 +1,7 @@
 """Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
 
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,9 +15,23 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset, Sampler
 
     from vidrec.data.annotations import VideoTable
+    from vidrec.data.augment import ClipAugment
     from vidrec.data.loaders import VideoLoader
+    from vidrec.data.mixing import BatchAugment
+    from vidrec.data.multigrid import Multigrid
 
-__all__ = ["DATASETS", "DECODERS", "SAMPLERS", "build_dataset", "build_loader", "build_sampler", "build_table", "class_names"]
+__all__ = [
+    "DATASETS",
+    "DECODERS",
+    "SAMPLERS",
+    "build_batch_augment",
+    "build_dataset",
+    "build_loader",
+    "build_multigrid",
+    "build_sampler",
+    "build_table",
+    "class_names",
+]
 
 DATASETS = Registry(
     "dataset",
@@ -24,12 +39,16 @@ DATASETS = Registry(
 )
 SAMPLERS = Registry(
     "sampler",
-    {"TrainSampler": "vidrec.data.samplers:TrainSampler", "EvalSampler": "vidrec.data.samplers:EvalSampler"},
+    {
+        "TrainSampler": "vidrec.data.samplers:TrainSampler",
+        "ClassBalancedSampler": "vidrec.data.samplers:ClassBalancedSampler",
+        "EvalSampler": "vidrec.data.samplers:EvalSampler",
+    },
 )
 
 # Arguments that build_dataset and build_sampler supply, for whoever checks a section without building it.
 DATASET_GIVEN = ("table", "clip_len", "frame_stride", "short_side", "squeeze_to", "decoder")
-SAMPLER_GIVEN = ("num_samples", "batch_size", "rank", "world_size", "seed")
+SAMPLER_GIVEN = ("num_samples", "batch_size", "labels", "rank", "world_size", "seed")
 
 Split = Literal["train", "val", "test"]
 
@@ -86,6 +105,9 @@ def build_sampler(cfg: Any, dataset: "Dataset", split: Split, *, rank: int, worl
         cfg.CONFIG.DATA.TRAIN_SAMPLER if train else cfg.CONFIG.DATA.VAL_SAMPLER,
         num_samples=len(dataset),
         batch_size=cfg.CONFIG.TRAIN.BATCH_SIZE,
+        labels=dataset.table.labels,
+        clips_per_video=cfg.CONFIG.DATA.CLIPS_PER_VIDEO,
+        multigrid=build_multigrid(cfg),
         rank=rank,
         world_size=world_size,
         seed=cfg.CONFIG.TRAIN.SEED,
@@ -98,14 +120,39 @@ def build_loader(
     """ClipBatches of TRAIN.BATCH_SIZE (train) or one EvalVideo at a time (val, test), from DATA.NUM_WORKERS processes."""
     from vidrec.data.loaders import make_loader, worker_count
 
+    train = split == "train"
     return make_loader(
         dataset,
         sampler,
-        batch_size=cfg.CONFIG.TRAIN.BATCH_SIZE if split == "train" else None,
+        batch_size=cfg.CONFIG.TRAIN.BATCH_SIZE if train else None,
         num_workers=worker_count(cfg.CONFIG.DATA.NUM_WORKERS, local_world_size=local_world_size),
         pin_memory=pin_memory,
         read_timeout=cfg.CONFIG.DATA.READ_TIMEOUT,
+        augment=build_batch_augment(cfg, "cpu") if train else None,
     )
+
+
+def build_multigrid(cfg: Any) -> "Multigrid | None":
+    """The shapes of training batches where TRAIN.MULTIGRID is on, else None."""
+    from vidrec.data.multigrid import Multigrid
+
+    grid, data = cfg.CONFIG.TRAIN.MULTIGRID, cfg.CONFIG.DATA
+    if not (grid.USE_LONG_CYCLE or grid.USE_SHORT_CYCLE):
+        return None
+    long_epochs = tuple(grid.LONG_CYCLE_EPOCH) if grid.USE_LONG_CYCLE else None
+    return Multigrid(data.CROP_SIZE, data.SHORT_SIDE_SIZE, long_epochs=long_epochs, short_cycle=grid.USE_SHORT_CYCLE)
+
+
+def build_batch_augment(cfg: Any, device: Literal["cpu", "device"]) -> "BatchAugment | None":
+    """What is done to whole training batches in the loader processes (`cpu`) or beside the network (`device`); None where it is nothing."""
+    from vidrec.data.augment import ClipAugment
+    from vidrec.data.mixing import BatchAugment
+
+    data, augment = cfg.CONFIG.DATA, _clip_augment(cfg)
+    whole = device == "device"  # loader processes have augmented each clip when it was cut
+    if device != data.AUG_DEVICE or augment == ClipAugment() or not (whole or augment.mixing):
+        return None
+    return BatchAugment(data.NUM_CLASSES, data.CLIPS_PER_VIDEO, mixes=augment.mixing is not None, mean=tuple(data.MEAN), whole=whole)
 
 
 def class_names(cfg: Any) -> list[str] | None:
@@ -157,9 +204,72 @@ def _train_arguments(cfg: Any) -> dict[str, Any]:
         "num_segments": data.NUM_SEGMENT,
         "crop_size": data.CROP_SIZE,
         "scale_range": tuple(data.SCALE_RANGE),
+        "crop": data.AUG.CROP,
+        "crop_area": tuple(data.AUG.RESIZED_CROP.AREA),
+        "crop_aspect": tuple(data.AUG.RESIZED_CROP.ASPECT),
+        "corner_scales": tuple(data.AUG.CORNER_CROP.SCALES),
+        "corner_distort": data.AUG.CORNER_CROP.MAX_DISTORT,
         "flip_prob": data.FLIP_PROB,
+        "flip_labels": _flip_labels(cfg),
+        "augment": _clip_augment(cfg),
+        "augment_here": data.AUG_DEVICE == "cpu",
+        "mean": tuple(data.MEAN),
         "seed": cfg.CONFIG.TRAIN.SEED,
     }
+
+
+def _clip_augment(cfg: Any) -> "ClipAugment":
+    """The augmentations of DATA.AUG that are on."""
+    from vidrec.data import augment
+
+    aug = cfg.CONFIG.DATA.AUG
+    color, rand, augmix, erasing, mix = aug.COLOR_JITTER, aug.RAND_AUGMENT, aug.AUGMIX, aug.ERASING, aug.MIX
+    jitter = augment.ColorJitter(color.BRIGHTNESS, color.CONTRAST, color.SATURATION, color.HUE, color.PROB)
+    chains = augment.AugMix(augmix.SEVERITY, augmix.WIDTH, augmix.DEPTH, augmix.ALPHA, augmix.PROB)
+    box = augment.RandomErasing(erasing.PROB, tuple(erasing.AREA), tuple(erasing.ASPECT), erasing.FILL)
+    mixing = augment.Mixing(mix.MIXUP_ALPHA, mix.CUTMIX_ALPHA, mix.PROB, mix.CUTMIX_PROB)
+    return augment.ClipAugment(
+        color=jitter if color.PROB else None,
+        rand=augment.RandAugment(rand.NUM_OPS, rand.MAGNITUDE, rand.PROB) if rand.PROB else None,
+        augmix=chains if augmix.PROB else None,
+        erasing=box if erasing.PROB else None,
+        mixing=mixing if mix.PROB and (mix.MIXUP_ALPHA or mix.CUTMIX_ALPHA) else None,
+    )
+
+
+def _flip_labels(cfg: Any) -> dict[int, int]:
+    """Label -> label of the mirrored clip, of DATA.FLIP_LABEL_MAP. Raises ConfigError for what is no class or in two pairs."""
+    data = cfg.CONFIG.DATA
+    names, found, mistakes = class_names(cfg), {}, []
+    if not data.FLIP_LABEL_MAP:
+        _warn_of_sides(names or [], data.FLIP_PROB)
+    for pair in data.FLIP_LABEL_MAP:
+        labels = [label if isinstance(label, int) else _label_of(label, names) for label in pair]
+        wrong = [name for name, label in zip(pair, labels, strict=True) if label is None or not 0 <= label < data.NUM_CLASSES]
+        if wrong:
+            hint = did_you_mean(str(wrong[0]), names or ())
+            allowed = f"a label in [0, {data.NUM_CLASSES}) or a name of CONFIG.DATA.CLASS_NAMES"
+            mistakes.append(f"CONFIG.DATA.FLIP_LABEL_MAP has {wrong[0]!r}; it must be {allowed}. Correct it.{hint}")
+        elif labels[0] == labels[1] or found.keys() & set(labels):
+            mistakes.append(f"CONFIG.DATA.FLIP_LABEL_MAP has {list(pair)!r}; a class changes places with one other. Take the pair out.")
+        else:
+            found |= {labels[0]: labels[1], labels[1]: labels[0]}
+    if mistakes:
+        raise ConfigError(mistakes)
+    return found
+
+
+def _warn_of_sides(names: list[str], flip_prob: float) -> None:
+    sided = [name for name in names if {"left", "right"} & set(re.split(r"[\W_]+", name.lower()))]
+    if sided and flip_prob:
+        logging.getLogger("vidrec").warning(
+            f"{len(sided)} of the class names say left or right, first {sided[0]!r}, and CONFIG.DATA.FLIP_PROB is {flip_prob}; a flipped "
+            "clip keeps its label. Set it 0, or write the pairs that change places into CONFIG.DATA.FLIP_LABEL_MAP."
+        )
+
+
+def _label_of(name: str, names: list[str] | None) -> int | None:
+    return names.index(name) if names and name in names else None
 
 
 def _val_arguments(cfg: Any) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vidrec.data.datasets import ClipSample, collate_clips
+from vidrec.data.mixing import BatchAugment
+from vidrec.data.samplers import TrainSampler
 from vidrec.data.watch import Board, join
 from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import DataError, UserError
@@ -51,24 +53,25 @@ def make_loader(
     num_workers: int,
     pin_memory: bool = False,
     read_timeout: float = 0.0,
+    augment: BatchAugment | None = None,
 ) -> VideoLoader:
     """A loader over a dataset of this package.
 
     Args:
-        batch_size: training samples in a batch (ClipBatch); None: items as they are (EvalVideo).
+        batch_size: training samples in a batch (ClipBatch), the smallest where the sampler's batches differ; None: items as they are
+            (EvalVideo).
         num_workers: loader processes; 0 loads in this one. Never more than there are batches. Those of a training loader live from
             epoch to epoch, those of any other end with each pass.
         read_timeout: seconds that a loader process may take for one video before the run ends with its name; 0: no limit.
+        augment: what is done to training batches in the loader processes.
     """
     training = batch_size is not None
-    workers = min(num_workers, len(sampler) // (batch_size or 1))
+    workers = min(num_workers, sampler.max_batches if training else len(sampler))
     board = Board(workers, limit=read_timeout)
     loader = VideoLoader(
         _Guarded(dataset),
-        sampler=sampler,
-        batch_size=batch_size,
-        drop_last=training,
-        collate_fn=_collate if training else _as_is,
+        **({"batch_sampler": _Batches(sampler)} if training else {"sampler": sampler, "batch_size": None}),
+        collate_fn=partial(_collate, augment=augment) if training else _as_is,
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=training and workers > 0,
@@ -131,6 +134,14 @@ class _Guarded(Dataset):
         except UserError as error:
             return error
 
+    def __getitems__(self, keys: list[Any]) -> list[Any]:
+        """The items of a batch, fetched together where the dataset can do that."""
+        if not hasattr(self.dataset, "__getitems__"):
+            return [self[key] for key in keys]
+        try:
+            return self.dataset.__getitems__(keys)
+        except UserError as error:
+            return [error]
 
 def _death_text(exitcode: int | None, path: str, limit: float) -> str:
     """Why a loader process is gone, and with which file."""
@@ -148,9 +159,28 @@ def _death_text(exitcode: int | None, path: str, limit: float) -> str:
     )
 
 
-def _collate(samples: list[ClipSample | UserError]) -> Any:
+class _Batches(Sampler):
+    """The batches of a training sampler, as a DataLoader asks for them; their number is that of the chosen epoch."""
+
+    def __init__(self, sampler: TrainSampler):
+        self._sampler = sampler
+
+    def __len__(self) -> int:
+        return self._sampler.num_batches
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._sampler.batches()
+
+
+def _collate(samples: list[ClipSample | UserError], augment: BatchAugment | None) -> Any:
     mistakes = [sample for sample in samples if isinstance(sample, UserError)]
-    return mistakes[0] if mistakes else collate_clips(samples)
+    if mistakes:
+        return mistakes[0]
+    batch = collate_clips(samples)
+    if augment is None:
+        return batch
+    clips, labels = augment(batch.clips, batch.labels, batch.plans)
+    return batch._replace(clips=clips, labels=labels)
 
 
 def _as_is(item: Any) -> Any:

@@ -1,17 +1,19 @@
 """From a file to what a dataset returns: choose frames, decode them once, cut and resize on uint8."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vidrec.data.crops import corner_crop, resized_crop
 from vidrec.data.decoders import VideoBytes, VideoReader, decoder_version, open_video
+from vidrec.data.multigrid import ClipShape
 from vidrec.data.sampling import segment_frames, view_frames
 from vidrec.data.transforms import crop_clip, resize_clip
-from vidrec.data.views import ViewGrid, crop_boxes, make_views, resized_size, train_crop
+from vidrec.data.views import TrainCrop, ViewGrid, crop_boxes, make_views, resized_size, train_crop
 
 PART_FRAMES = 16  # frames held at full size at a time, so that 300 frames of 1080p do not take 2 GB
 
@@ -22,17 +24,29 @@ def decoded_parts(reader: VideoReader, indices: np.ndarray) -> Iterator[np.ndarr
         yield reader.get_frames(indices[start : start + PART_FRAMES]).numpy()
 
 
+class TrainClip(NamedTuple):
+    """A clip and where it was cut."""
+
+    frames: Any  # [T, S, S, 3] uint8, a tensor where it leaves the pipeline
+    crop: TrainCrop
+
+
 @dataclass(frozen=True)
 class TrainPipeline:
-    """One random clip of a video: [num_segments * clip_len, crop_size, crop_size, 3] uint8.
+    """Random clips of a video: [num_segments * clip_len / frame_step, crop_size, crop_size, 3] uint8 each.
 
     Args:
         clip_len: frames in a clip (in each segment).
         frame_stride: distance between frames, in frames.
+        frame_step: of the frames so chosen, every frame_step-th enters (multigrid training).
         num_segments: temporal segments of a sample.
-        short_side: of the resized frame before the random factor, pixels.
+        crop: `short_side`: a square of the frame whose short side is short_side times a random factor; `resized`: a box of random area
+            and aspect; `corners`: a corner or the center, in one of several sizes.
+        short_side: of the resized frame before the random factor, pixels; used by `short_side` only, as is scale_range.
         scale_range: that factor is drawn from here.
-        crop_size: side of the square crop, pixels.
+        crop_area, crop_aspect: as in `resized_crop`; used by `resized` only.
+        corner_scales, corner_distort: as in `corner_crop`; used by `corners` only.
+        crop_size: side of the square that comes out, pixels.
         flip_prob: probability of mirroring left to right.
         squeeze_to: (height, width) that every frame is brought to first, aspect distorted; None keeps the aspect.
         decoder: a name of DECODERS.
@@ -40,53 +54,75 @@ class TrainPipeline:
 
     clip_len: int
     frame_stride: int
+    frame_step: int = 1
     num_segments: int = 1
+    crop: Literal["short_side", "resized", "corners"] = "short_side"
     short_side: int = 256
     scale_range: tuple[float, float] = (1.0, 1.25)
+    crop_area: tuple[float, float] = (0.08, 1.0)
+    crop_aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    corner_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
+    corner_distort: int = 1
     crop_size: int = 224
     flip_prob: float = 0.5
     squeeze_to: tuple[int, int] | None = None
     decoder: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.crop_size > round(self.short_side * self.scale_range[0]):
+        if self.crop == "short_side" and self.crop_size > round(self.short_side * self.scale_range[0]):
             raise ValueError(
                 f"crop_size is {self.crop_size}; it must be at most short_side times the smallest scale, "
                 f"{round(self.short_side * self.scale_range[0])} pixels."
             )
 
-    def __call__(self, path: str | VideoBytes, rng: np.random.Generator) -> Tensor:
-        """The clip that the generator draws; the same generator state gives the same clip. Raises VideoError."""
+    def __call__(self, path: str | VideoBytes, *rngs: np.random.Generator) -> list[TrainClip]:
+        """A clip for each generator, from one decode; the same generator state gives the same clip. Raises VideoError."""
         with open_video(path, self.decoder) as reader:
-            indices = self.choose_frames(len(reader), rng)
-            unique, places = np.unique(indices, return_inverse=True)  # the repeats of a short video are decoded and resized once
-            clip = self.transform(decoded_parts(reader, unique), rng)
-        return torch.from_numpy(clip[places] if len(unique) < len(indices) else clip)
+            indices = [self.choose_frames(len(reader), rng) for rng in rngs]
+            unique = np.unique(np.concatenate(indices))  # what clips share, and the repeats of a short video, is decoded once
+            cut = self.transform(decoded_parts(reader, unique), [np.isin(unique, each) for each in indices], rngs)
+        return [TrainClip(torch.from_numpy(_in_order(clip.frames, each)), clip.crop) for clip, each in zip(cut, indices, strict=True)]
+
+    def shaped(self, shape: ClipShape | None) -> "TrainPipeline":
+        """This pipeline for clips of another shape; itself for None."""
+        return self if shape is None else replace(self, **shape._asdict())
 
     def choose_frames(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
-        """[num_segments * clip_len] frame indices."""
-        return segment_frames(num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng)
+        """[num_segments * clip_len / frame_step] frame indices."""
+        chosen = segment_frames(num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng)
+        return chosen[:: self.frame_step]
 
-    def transform(self, parts: Iterator[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-        """Parts [n, H, W, 3] uint8 of a clip -> [N, crop_size, crop_size, 3]; one crop for all frames."""
-        crop, done = None, []
+    def choose_crop(self, height: int, width: int, rng: np.random.Generator) -> TrainCrop:
+        """One crop for all frames of a clip, in pixels of the source."""
+        common = {"flip_prob": self.flip_prob, "squeeze_to": self.squeeze_to, "rng": rng}
+        if self.crop == "resized":
+            return resized_crop(height, width, area=self.crop_area, aspect=self.crop_aspect, **common)
+        if self.crop == "corners":
+            return corner_crop(height, width, scales=self.corner_scales, max_distort=self.corner_distort, **common)
+        common |= {"short_side": self.short_side, "scale_range": self.scale_range, "crop_size": self.crop_size}
+        return train_crop(height, width, **common)
+
+    def transform(self, parts: Iterator[np.ndarray], masks: Sequence[np.ndarray], rngs: Sequence[np.random.Generator]) -> list[TrainClip]:
+        """Parts [n, H, W, 3] uint8 of N frames -> for each generator those of its mask [N] bool: [M, crop_size, crop_size, 3]."""
+        crops, done, start = [], [[] for _ in rngs], 0
         for part in parts:
-            if crop is None:
-                crop = train_crop(
-                    *part.shape[1:3],
-                    short_side=self.short_side,
-                    scale_range=self.scale_range,
-                    crop_size=self.crop_size,
-                    flip_prob=self.flip_prob,
-                    squeeze_to=self.squeeze_to,
-                    rng=rng,
-                )
-            done.append(crop_clip(part, crop, self.crop_size))
-        return np.concatenate(done) if len(done) > 1 else done[0]
+            crops = crops or [self.choose_crop(*part.shape[1:3], rng) for rng in rngs]
+            for frames, mask, crop in zip(done, masks, crops, strict=True):
+                here = mask[start : start + len(part)]
+                frames.append(crop_clip(part if here.all() else part[here], crop, self.crop_size))
+            start += len(part)
+        clips = (np.concatenate(frames) if len(frames) > 1 else frames[0] for frames in done)
+        return [TrainClip(clip, crop) for clip, crop in zip(clips, crops, strict=True)]
 
     def protocol(self) -> dict[str, Any]:
         """Every choice behind a clip, fit for JSON."""
         return asdict(self) | {"decoder": decoder_version(self.decoder), "resize": "cv2.INTER_LINEAR"}
+
+
+def _in_order(unique: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """The unique frames [M, ...] in the order of `indices` [T], repeated where those repeat."""
+    places = np.unique(indices, return_inverse=True)[1]
+    return unique if np.array_equal(places, np.arange(len(unique))) else unique[places]
 
 
 @dataclass(frozen=True)

@@ -122,12 +122,12 @@ def train_crop(
     top = int(rng.integers(resized[0] - crop_size, endpoint=True))
     left = int(rng.integers(resized[1] - crop_size, endpoint=True))
     flip = bool(rng.random() < flip_prob)
-    y0, y1 = _source_span(top, crop_size, resized[0], height)
-    x0, x1 = _source_span(left, crop_size, resized[1], width)
+    y0, y1 = source_span(top, crop_size, resized[0], height)
+    x0, x1 = source_span(left, crop_size, resized[1], width)
     return TrainCrop(y0, y1, x0, x1, flip)
 
 
-def _source_span(start: int, length: int, resized: int, source: int) -> tuple[int, int]:
+def source_span(start: int, length: int, resized: int, source: int) -> tuple[int, int]:
     """[start, start + length) of a side of `resized` pixels, in whole pixels of the same side of `source`; never empty."""
     first = min(round(start * source / resized), source - 1)
     return first, max(round((start + length) * source / resized), first + 1)

@@ -29,8 +29,12 @@ class TrainMeter:
         self._read = [0.0] * 4
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Adds one batch: its mean loss, logits [B, K] and labels [B]. Does not wait for the device."""
+        """Adds one batch: its mean loss, logits [B, K] and labels [B]. Does not wait for the device.
+
+        Of the labels of mixed clips, shares [B, K], the larger counts.
+        """
         with torch.no_grad():
+            labels = labels.argmax(dim=1) if labels.ndim == 2 else labels
             best = logits.topk(min(TOP, logits.shape[1]), dim=1).indices  # [B, k]
             hits = best == labels[:, None]
             batch = torch.stack([loss.detach() * len(labels), hits[:, 0].sum(), hits.sum(), labels.new_tensor(len(labels))])

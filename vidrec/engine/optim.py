@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn, optim
 
+from vidrec.data.build import build_multigrid
 from vidrec.engine.schedule import Schedule
 from vidrec.utils.errors import ConfigError
 
@@ -24,8 +25,8 @@ def build_optimizer(cfg: Any, model: nn.Module) -> optim.Optimizer:
 
 
 def build_schedule(cfg: Any) -> Schedule:
-    """The learning rate per epoch that the config asks for."""
-    train = cfg.CONFIG.TRAIN
+    """The learning rate per epoch that the config asks for, in proportion to the batch of multigrid training's long cycle."""
+    train, multigrid = cfg.CONFIG.TRAIN, build_multigrid(cfg)
     return Schedule(
         base_lr=train.LR,
         num_epochs=train.EPOCH_NUM,
@@ -34,4 +35,5 @@ def build_schedule(cfg: Any) -> Schedule:
         factor=train.STEP,
         warmup_epochs=train.WARMUP_EPOCHS if train.USE_WARMUP else 0,
         warmup_start_lr=train.WARMUP_START_LR,
+        scales=tuple(map(multigrid.lr_scale, range(train.EPOCH_NUM))) if multigrid else (),
     )

@@ -23,6 +23,7 @@ class RunRecord:
     Args:
         folder: of the run.
         start: where the run begins or goes on.
+        num_steps: the most steps that an epoch has; epochs are so far apart in TensorBoard, also where they have fewer.
         tensorboard: folder of the event files; None for none.
         config: YAML text, shown in TensorBoard.
 

@@ -16,6 +16,7 @@ class Schedule:
         milestones: Step: epochs from which on the rate is multiplied once more by `factor`, counted from the start of the run.
         warmup_epochs: 0 for none. The policy takes over at epoch `warmup_epochs`, with the value that the ramp arrives at.
         warmup_start_lr: rate of epoch 0. With 0.0 the ramp starts one epoch earlier, so that epoch 0 learns something.
+        scales: a factor for each epoch on top of all that, for batches that grow and shrink; empty for none.
     """
 
     base_lr: float
@@ -25,6 +26,7 @@ class Schedule:
     factor: float = 0.1
     warmup_epochs: int = 0
     warmup_start_lr: float = 0.0
+    scales: Sequence[float] = ()
 
     def lr(self, epoch: int) -> float:
         """Learning rate of an epoch, counted from 0.
@@ -34,6 +36,9 @@ class Schedule:
 
         Example: base 0.1, 6 epochs, Cosine, 2 of warm-up from 0.02 -> 0.02, 0.06, 0.1, 0.0854, 0.05, 0.0146
         """
+        return self._unscaled_lr(epoch) * (self.scales[epoch] if self.scales else 1)
+
+    def _unscaled_lr(self, epoch: int) -> float:
         if epoch >= self.warmup_epochs:
             return self._policy_lr(epoch)
         peak = self._policy_lr(self.warmup_epochs)

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from vidrec.data.mixing import BatchAugment
 from vidrec.data.transforms import normalize_clips
 from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState
@@ -32,6 +33,8 @@ class TrainSampler(Protocol):
 
     def set_epoch(self, epoch: int) -> None: ...
 
+    def steps_of(self, epoch: int) -> int: ...
+
 
 @dataclass(kw_only=True)
 class Trainer:
@@ -42,6 +45,7 @@ class Trainer:
         train_loader: ClipBatch items; as many on every process.
         val_loader: EvalVideo items, every video on exactly one process; may be None with `val_freq` 0.
         num_val_videos: length of the validation list, over all processes.
+        augment: clips, labels and the plans of a batch on the device -> clips and labels [B], or shares [B, K] of mixed clips; None: as is.
         tester: scores the validation videos with the same model.
         seed: of dropout and the like, which depend on (seed, epoch, step, rank) only.
         mean, std: RGB, of values in [0, 1].
@@ -68,6 +72,7 @@ class Trainer:
     bad_videos: BadVideos
     checkpointer: Checkpointer
     record: RunRecord
+    augment: BatchAugment | None = None
     _pace: list[float] = field(default_factory=lambda: [0.0, 0.0], init=False)  # seconds, steps
 
     def run(self, state: RunState) -> RunState:
@@ -77,9 +82,8 @@ class Trainer:
             UserError: the loss is not finite, too many videos cannot be read, or a checkpoint cannot be written.
         """
         network = wrap(self.model)
-        num_steps = len(self.train_loader)
         for epoch in range(state.epoch, self.num_epochs):
-            lr = self._begin_epoch(epoch)
+            lr, num_steps = self._begin_epoch(epoch), self.train_sampler.steps_of(epoch)
             meter, clock = TrainMeter(self.device), WaitClock(self.train_loader)
             display = TrainDisplay(epoch, num_epochs=self.num_epochs, num_steps=num_steps)
             for step, batch in enumerate(clock):
@@ -87,6 +91,8 @@ class Trainer:
                 self.bad_videos.add(batch.failures)
                 clips = batch.clips.to(self.device, non_blocking=True)  # [B, T, H, W, 3] uint8
                 labels = batch.labels.to(self.device, non_blocking=True)
+                if self.augment is not None:
+                    clips, labels = self.augment(clips, labels, batch.plans)
                 logits = network(normalize_clips(clips, self.mean, self.std))
                 loss = cross_entropy(logits, labels)
                 self.optimizer.zero_grad(set_to_none=True)
@@ -148,7 +154,7 @@ class Trainer:
         wait = clock.read()
         self._pace[0] += wait.seconds
         self._pace[1] += wait.items
-        steps_left = (self.num_epochs - epoch) * len(self.train_loader) - step - 1
+        steps_left = sum(map(self.train_sampler.steps_of, range(epoch, self.num_epochs))) - step - 1
         return StepReport(
             epoch=epoch,
             step=step,

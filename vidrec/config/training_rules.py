@@ -1,0 +1,47 @@
+"""What the keys of augmentation, repeats and multigrid training demand of each other."""
+
+from collections.abc import Iterator
+
+from yacs.config import CfgNode
+
+_GRID = "CONFIG.TRAIN.MULTIGRID."
+
+
+def training_rules(train: CfgNode, data: CfgNode) -> Iterator[tuple[list[str], str]]:
+    """(the keys in play, what is wrong) for every rule that is broken."""
+    yield from _batch_rules(train, data)
+    yield from _multigrid_rules(train, data)
+
+
+def _batch_rules(train: CfgNode, data: CfgNode) -> Iterator[tuple[list[str], str]]:
+    batch, clips, mix = train.BATCH_SIZE, data.CLIPS_PER_VIDEO, data.AUG.MIX
+    keys = ["CONFIG.DATA.CLIPS_PER_VIDEO", "CONFIG.TRAIN.BATCH_SIZE"]
+    mixing = [key for key in ("MIXUP_ALPHA", "CUTMIX_ALPHA") if mix[key] and mix.PROB]
+    if batch % clips:
+        text = f"{keys[0]} is {clips} and {keys[1]} is {batch} clips; the batch must be a multiple of it: change one of the two."
+        yield keys, text
+    elif mixing and batch // clips % 2:
+        text = f"CONFIG.DATA.AUG.MIX.{mixing[0]} is {mix[mixing[0]]} and a batch has {batch // clips} videos (BATCH_SIZE over "
+        text += "CLIPS_PER_VIDEO); clips are mixed in pairs, so they must be an even number: change CONFIG.TRAIN.BATCH_SIZE."
+        yield [f"CONFIG.DATA.AUG.MIX.{mixing[0]}", *keys], text
+
+
+def _multigrid_rules(train: CfgNode, data: CfgNode) -> Iterator[tuple[list[str], str]]:
+    grid, epochs = train.MULTIGRID, train.MULTIGRID.LONG_CYCLE_EPOCH
+    switches = [f"{_GRID}{key}" for key in ("USE_LONG_CYCLE", "USE_SHORT_CYCLE") if grid[key]]
+    if not switches:
+        return
+    if data.CROP_SIZE < 64 or data.CROP_SIZE % (32 if data.CROP_SIZE >= 160 else 16):  # data.multigrid.size_unit
+        text = f"CONFIG.DATA.CROP_SIZE is {data.CROP_SIZE} pixels; multigrid training needs at least 64, a multiple of 16, and from 160 "
+        yield [*switches, "CONFIG.DATA.CROP_SIZE"], text + "on of 32: change it, or switch CONFIG.TRAIN.MULTIGRID off."
+    if not grid.USE_LONG_CYCLE:
+        return
+    keys = [f"{_GRID}LONG_CYCLE_EPOCH", switches[0]]
+    if not epochs or epochs[-1] >= train.EPOCH_NUM:
+        text = f"{keys[0]} is {list(epochs)} of {train.EPOCH_NUM} epochs (EPOCH_NUM); it must name epochs before the end, from the last of "
+        yield [*keys, "CONFIG.TRAIN.EPOCH_NUM"], text + "which on clips have their full shape: change it."
+    step = 2 if len(epochs) < 3 else 4
+    if data.CLIP_LEN % step:
+        text = f"CONFIG.DATA.CLIP_LEN is {data.CLIP_LEN} frames; a long cycle of {len(epochs) + 1} stages takes every {step}th of them, so "
+        text += f"it must be a multiple of {step}: change it, or use only {_GRID}USE_SHORT_CYCLE."
+        yield [switches[0], keys[0], "CONFIG.DATA.CLIP_LEN"], text
