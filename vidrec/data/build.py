@@ -42,20 +42,14 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
 
     Raises:
         DataError: annotation file or data folder missing, empty list, wrong lines.
-        ConfigError: sizes that do not go together.
+        ConfigError: sizes that do not go together, or a list with several labels in a row.
         UserError: OpenCV or the decoder asked for cannot be imported.
     """
-    from vidrec.data.annotations import read_table
-
     data = cfg.CONFIG.DATA
     check_decoder(data.DECODER)
     import_cv2()
     train = split == "train"
-    table = read_table(
-        data.TRAIN_ANNO_PATH if train else data.VAL_ANNO_PATH,
-        data_folder=data.TRAIN_DATA_PATH if train else data.VAL_DATA_PATH,
-        num_classes=data.NUM_CLASSES,
-    )
+    table = _read_list(cfg, train=train)
     if not train:
         _warn_of_repeats(table, data.VAL_ANNO_PATH)
     given = {"train": _train_arguments, "val": _val_arguments, "test": _test_arguments}[split](cfg)
@@ -115,6 +109,33 @@ def class_names(cfg: Any) -> list[str] | None:
             f"of {', '.join(known)}. Check the path.{did_you_mean(data.CLASS_NAMES, known)}"
         )
     return read_class_names(data.CLASS_NAMES, num_classes=data.NUM_CLASSES)
+
+
+def _read_list(cfg: Any, *, train: bool) -> "VideoTable":
+    """The list of a split, checked to lie in its folder where DATA.CONFINE asks for it."""
+    from vidrec.data.annotations import read_table
+    from vidrec.data.annotations.confine import check_confined
+
+    data = cfg.CONFIG.DATA
+    key, path = ("TRAIN_ANNO_PATH", data.TRAIN_ANNO_PATH) if train else ("VAL_ANNO_PATH", data.VAL_ANNO_PATH)
+    table = read_table(
+        path,
+        data_folder=data.TRAIN_DATA_PATH if train else data.VAL_DATA_PATH,
+        num_classes=data.NUM_CLASSES,
+        class_names=class_names(cfg),
+    )
+    if data.CONFINE:
+        check_confined(table, path)
+    if table.multi_label:
+        row = table.first_multi_label()
+        raise ConfigError(
+            [
+                f"CONFIG.DATA.{key} is {path!r}, whose row {row} (counted from 0) has the labels {table.label_set(row)}; training and "
+                "testing take one label a video in this version. Keep one in each row, or train with a loop of your own: "
+                "vidrec.data.annotations.read_table and ClipDataset give the targets for binary cross-entropy (docs/annotations.md)."
+            ]
+        )
+    return table
 
 
 def _warn_of_repeats(table: "VideoTable", path: str) -> None:

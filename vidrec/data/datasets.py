@@ -30,6 +30,7 @@ class ClipSample(NamedTuple):
     label: int
     index: int
     failures: tuple[Failure, ...]
+    targets: Tensor | None = None  # [K] float32, 1 for each class; None where every video of the list has one label
 
 
 class ClipBatch(NamedTuple):
@@ -37,6 +38,7 @@ class ClipBatch(NamedTuple):
     labels: Tensor  # [B] int64
     indices: Tensor  # [B] int64
     failures: list[Failure]
+    targets: Tensor | None = None  # [B, K] float32, for binary cross-entropy; None where every video of the list has one label
 
 
 class EvalVideo(NamedTuple):
@@ -103,11 +105,12 @@ class ClipDataset(Dataset[ClipSample]):
             index = key.index if attempt == 0 else int(rng.integers(len(self.table)))
             path = self.table.path(index)
             try:
-                clip = self.pipeline(path, rng)
+                clip = self.pipeline(path, rng, self.table.span(index))
             except VideoError as error:
                 failures.append(Failure(path, str(error)))
                 continue
-            return ClipSample(clip, self.table.label(index), index, tuple(failures))
+            targets = self.table.multi_hot(index) if self.table.multi_label else None
+            return ClipSample(clip, self.table.label(index), index, tuple(failures), targets)
         listed = "\n".join(f"  - {failure.reason}" for failure in failures)
         raise DataError(
             f"{MAX_ATTEMPTS} videos in a row cannot be read; a run ends at {MAX_ATTEMPTS} in a row, whatever CONFIG.DATA.MAX_BAD_SHARE "
@@ -165,7 +168,7 @@ class MultiViewDataset(Dataset[EvalVideo]):
         """The video of a row; one that cannot be read comes with its failure and is never replaced."""
         path, label = self.table.path(index), self.table.label(index)
         try:
-            frames, views = self.pipeline(path)
+            frames, views = self.pipeline(path, self.table.span(index))
         except VideoError as error:
             nothing = ViewGrid(np.empty((0, self.pipeline.clip_len), np.int64), np.empty((0, 4), np.int64))
             return EvalVideo(index, label, path, torch.empty((0, 0, 0, 3), dtype=torch.uint8), nothing, Failure(path, str(error)))
@@ -187,4 +190,5 @@ def collate_clips(samples: list[ClipSample]) -> ClipBatch:
         labels=torch.tensor([sample.label for sample in samples], dtype=torch.int64),
         indices=torch.tensor([sample.index for sample in samples], dtype=torch.int64),
         failures=[failure for sample in samples for failure in sample.failures],
+        targets=None if samples[0].targets is None else torch.stack([sample.targets for sample in samples]),
     )

@@ -10,8 +10,10 @@ from torch import Tensor
 
 from vidrec.data.decoders import VideoReader, decoder_version, open_video
 from vidrec.data.sampling import segment_frames, view_frames
+from vidrec.data.spans import Span, span_frames
 from vidrec.data.transforms import crop_clip, resize_clip
 from vidrec.data.views import ViewGrid, crop_boxes, make_views, resized_size, train_crop
+from vidrec.utils.errors import VideoError
 
 PART_FRAMES = 16  # frames held at full size at a time, so that 300 frames of 1080p do not take 2 GB
 
@@ -20,6 +22,14 @@ def decoded_parts(reader: VideoReader, indices: np.ndarray) -> Iterator[np.ndarr
     """The frames of rising `indices`, decoded in parts of at most PART_FRAMES: [n, H, W, 3] uint8 each. Raises VideoError."""
     for start in range(0, len(indices), PART_FRAMES):
         yield reader.get_frames(indices[start : start + PART_FRAMES]).numpy()
+
+
+def part_of(reader: VideoReader, span: Span | None, path: str) -> tuple[int, int]:
+    """First frame and number of frames of the span of an open video. Raises VideoError where the video has no such part."""
+    try:
+        return span_frames(span, len(reader), reader.fps)
+    except ValueError as error:
+        raise VideoError(f"{path} has no frame in its span: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -55,19 +65,18 @@ class TrainPipeline:
                 f"{round(self.short_side * self.scale_range[0])} pixels."
             )
 
-    def __call__(self, path: str, rng: np.random.Generator) -> Tensor:
-        """The clip that the generator draws; the same generator state gives the same clip. Raises VideoError."""
+    def __call__(self, path: str, rng: np.random.Generator, span: Span | None = None) -> Tensor:
+        """The clip that the generator draws from the span; the same generator state gives the same clip. Raises VideoError."""
         with open_video(path, self.decoder) as reader:
-            indices = self.choose_frames(len(reader), rng)
+            first, num_frames = part_of(reader, span, path)
+            indices = first + self.choose_frames(num_frames, rng)
             unique, places = np.unique(indices, return_inverse=True)  # the repeats of a short video are decoded and resized once
             clip = self.transform(decoded_parts(reader, unique), rng)
         return torch.from_numpy(clip[places] if len(unique) < len(indices) else clip)
 
     def choose_frames(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
         """[num_segments * clip_len] frame indices."""
-        return segment_frames(
-            num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng
-        )
+        return segment_frames(num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng)
 
     def transform(self, parts: Iterator[np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Parts [n, H, W, 3] uint8 of a clip -> [N, crop_size, crop_size, 3]; one crop for all frames."""
@@ -122,10 +131,11 @@ class EvalPipeline:
         if self.crop_size > self.short_side:
             raise ValueError(f"crop_size is {self.crop_size}; it must be at most short_side, {self.short_side} pixels.")
 
-    def __call__(self, path: str) -> tuple[Tensor, ViewGrid]:
-        """Unique frames [N, h, w, 3] uint8 and the views cut from them. Raises VideoError."""
+    def __call__(self, path: str, span: Span | None = None) -> tuple[Tensor, ViewGrid]:
+        """Unique frames [N, h, w, 3] uint8 of the span and the views cut from them. Raises VideoError."""
         with open_video(path, self.decoder) as reader:
-            clips = self.choose_frames(len(reader))
+            first, num_frames = part_of(reader, span, path)
+            clips = first + self.choose_frames(num_frames)
             resized = self.transform(decoded_parts(reader, np.unique(clips)))
         boxes = crop_boxes(*resized.shape[1:3], crop_size=self.crop_size, num_crops=self.num_crops)
         return torch.from_numpy(resized), make_views(clips, boxes)[1]
