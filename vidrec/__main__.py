@@ -7,6 +7,7 @@ COMMANDS = {
     "train": "train a network from one YAML file",
     "test": "test a network with many views per video",
     "make_demo_data": "write the demo data set",
+    "prepare": "write lists and class maps of a downloaded data set",
     "benchmark_data": "measure what sampling and views cost beside the decode",
     "benchmark_annotations": "measure what a long list of videos costs",
     "get_flops": "count multiply-adds, parameters and activations of a config's network",
