@@ -44,6 +44,35 @@ def some_list(random_lines: random.Random) -> bytes:
     return random_lines.choice(["\n", "\r\n"]).join(made).encode() + random_lines.choice([b"", b"\n"])
 
 
+WORDS = [
+    "jump",
+    "Jump",
+    "air drumming",
+    "air_drumming",
+    "x - jump",
+    "y z jump",
+    "y - z jump",
+    "- jump",
+    "jump rope",
+    "rope",
+    "it's",
+    "nothing",
+]
+NAMES = ["jump", "air drumming", "x - jump", "y z jump", "long jump rope now", "jump rope", "it's", "(punching)", "jump!", "z"]
+
+
+def some_named_list(random_lines: random.Random) -> bytes:
+    """A list with names for labels."""
+    separator, columns = random_lines.choice([" ", ",", "\t"]), random_lines.choice([2, 2, 3, 4])
+    middle, made, share = ["5", "9"][4 - columns :], [], random_lines.choice([0.02, 0.1, 0.5])
+    for number in range(random_lines.randrange(1, 40)):
+        usual = random_lines.random() > share
+        path = f"v{number}.mp4" if usual else random_lines.choice(PATHS)
+        label = random_lines.choice(NAMES[:3] if usual else [*WORDS, *NAMES, *NUMBERS])
+        made.append(path + "".join((separator if usual else random_lines.choice(BETWEEN)) + part for part in [*middle, label]))
+    return random_lines.choice(["\n", "\r\n"]).join(made).encode()
+
+
 def outcome(file, names=None):
     """All there is to say about a list: the rows, or the message about it."""
     try:
@@ -67,6 +96,21 @@ def test_text_lists_in_bulk_and_with_care(tmp_path, monkeypatch, suffix):
     for content, expected in zip(lists, found, strict=True):
         file.write_bytes(content)
         assert outcome(file) == expected, content
+
+
+@pytest.mark.parametrize("suffix", ["txt", "csv", "tsv"])
+def test_text_lists_with_names_in_bulk_and_with_care(tmp_path, monkeypatch, suffix):
+    file = tmp_path / f"list.{suffix}"
+    lists = [some_named_list(random.Random(seed)) for seed in range(200)]
+    found = []
+    for content in lists:
+        file.write_bytes(content)
+        found.append(outcome(file, NAMES))
+    assert sum(isinstance(one, tuple) for one in found) > 40 and sum(isinstance(one, str) for one in found) > 40
+    monkeypatch.setattr(lines, "_fast", lambda classes: False)
+    for content, expected in zip(lists, found, strict=True):
+        file.write_bytes(content)
+        assert outcome(file, NAMES) == expected, content
 
 
 def test_tables_with_a_header_in_bulk_and_with_care(tmp_path, monkeypatch):

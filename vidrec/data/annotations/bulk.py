@@ -11,6 +11,7 @@ import numpy as np
 from vidrec.data.annotations.chunks import BLANK, ODD, QUOTE, Chunk, Numbers, number_before
 from vidrec.data.annotations.filling import Fields
 from vidrec.data.annotations.line import Ends, Form
+from vidrec.data.annotations.named import NameEnds
 
 _SETS = {None: b" \t", b",": b",", b"\t": b"\t"}  # the bytes that can separate fields
 
@@ -23,41 +24,55 @@ class Tails(NamedTuple):
     quote: np.ndarray  # place of the quote that ends a path in quotes; -1 for a path without
 
 
-def read_tails(chunk: Chunk, delimiters: tuple[bytes | None, ...]) -> Tails:
-    """The ends of all lines of a chunk."""
+def read_tails(
+    chunk: Chunk, delimiters: tuple[bytes | None, ...], names: NameEnds | None = None, *, named_by: bytes | None = None
+) -> Tails:
+    """The ends of all lines of a chunk.
+
+    Args:
+        delimiters: that may separate numbers.
+        names: finds the lines that end in a class name, which stands for its number; None where there are none.
+        named_by: what separates these names.
+    """
     data = chunk.data
     last = number_before(data, chunk.ends)
+    named = no_label = np.zeros(len(chunk), bool)
+    if names is not None and not last.found.all():
+        separators = np.flatnonzero(_is_any(data, _SETS[named_by]))
+        found, sure = names.find(chunk, separators, by_blanks=named_by is None, wanted=~last.found)
+        named, no_label = found.found, sure & ~found.found
+        last = Numbers(*(np.where(sure, one, other) for one, other in zip(found, last, strict=True)))
     second = number_before(data, last.place)
     third = number_before(data, second.place)
     clean = last.found & ~last.decimal & (chunk.flags & ODD == 0)
     clean &= _is_any(data[last.place], b"".join(_SETS[delimiter] for delimiter in delimiters))
-    clean &= ~_is_any(data[chunk.starts], b"# \t'")
     for number in (last, second, third):
         # a sign, doubled blanks, a blank beside a comma and a number in quotes are for the careful reader
         before = data[number.place]
         clean &= ~_is_any(before, b"+-") | ~number.found
         clean &= ~_is_any(before, b" \t,'") | number.found
-    if chunk.number == 1:
-        clean[0] = False  # byte order mark, header
     quote = _closing_quotes(chunk)
     quoted = (quote >= 0) & _ends_in_numbers(data, quote, (last, second, third))
     # `a.mp4 0,3` may be two labels
-    clean &= quoted | ((chunk.flags & QUOTE == 0) & ((data[last.place] != ord(",")) | (chunk.flags & BLANK == 0)))
+    clean &= quoted | ((chunk.flags & QUOTE == 0) & (named | (data[last.place] != ord(",")) | (chunk.flags & BLANK == 0)))
+    clean = (clean | no_label) & ~_is_any(data[chunk.starts], b"# \t'")
+    if chunk.number == 1:
+        clean[0] = False  # byte order mark, header
     return Tails((last, second, third), clean, quote)
 
 
 def count_clean_ends(chunk: Chunk, tails: Tails, delimiter: bytes | None) -> Ends:
     """What the clean lines of a chunk end in."""
     last, second, third = tails.numbers
-    one = tails.clean & _is_any(chunk.data[last.place], _SETS[delimiter])
+    one = tails.clean & last.found & _is_any(chunk.data[last.place], _SETS[delimiter])
     after = one & second.found & _is_any(chunk.data[second.place], _SETS[delimiter])
     three = after & third.found & _is_any(chunk.data[third.place], _SETS[delimiter]) & (second.value > third.value)
     return Ends(int(one.sum()), int((after & ~second.decimal).sum()), int(three.sum()))
 
 
-def read_fields(chunk: Chunk, form: Form, num_classes: int) -> Fields:
+def read_fields(chunk: Chunk, form: Form, num_classes: int, names: NameEnds | None = None) -> Fields:
     """Path, label and numbers of the lines that are clean and right in this form."""
-    tails = read_tails(chunk, (form.delimiter,))
+    tails = read_tails(chunk, (form.delimiter,), names, named_by=form.delimiter)
     used = tails.numbers[: form.columns - 1]
     plain = tails.clean & (used[0].value < num_classes)
     for number in used:

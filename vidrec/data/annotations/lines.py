@@ -13,20 +13,22 @@ import numpy as np
 
 from vidrec.data.annotations.bulk import count_clean_ends, read_fields, read_tails
 from vidrec.data.annotations.chunks import Chunk, read_chunks
-from vidrec.data.annotations.classes import ClassMap
+from vidrec.data.annotations.classes import ClassMap, loose_name
 from vidrec.data.annotations.filling import Fields, Filler
 from vidrec.data.annotations.line import Ends, Form, count_ends, parse_line
+from vidrec.data.annotations.named import NameEnds
 from vidrec.data.annotations.rows import Rows
 from vidrec.utils.errors import DataError
 
 
 def read_lines(path: Path, classes: ClassMap) -> tuple[Rows, str]:
     """The rows of a text list, and the SHA-256 of the file. Raises DataError where it lists nothing or lines are wrong."""
-    form, sha256 = _survey(path, classes)
+    names = NameEnds(classes) if classes.names else None
+    form, sha256 = _survey(path, classes, names)
     fast = _fast(classes)
 
     def in_bulk(chunk: Chunk) -> Fields:
-        fields = read_fields(chunk, form, classes.num_classes)
+        fields = read_fields(chunk, form, classes.num_classes, names)
         return fields._replace(plain=fields.plain & fast)
 
     filler = Filler(path, in_bulk=in_bulk, carefully=lambda line, first: parse_line(line, form, classes, first=first))
@@ -36,15 +38,18 @@ def read_lines(path: Path, classes: ClassMap) -> tuple[Rows, str]:
     return filler.rows, sha256
 
 
-def _survey(path: Path, classes: ClassMap) -> tuple[Form, str]:
+def _survey(path: Path, classes: ClassMap, names: NameEnds | None = None) -> tuple[Form, str]:
     """Form and SHA-256 of the file. Raises DataError where it lists nothing."""
     delimiters = (b"\t", None) if path.suffix.lower() == ".tsv" else (b",", None)
     counts, total, digest = [Ends(), Ends()], 0, hashlib.sha256()
     for chunk in read_chunks(path, digest.update):
-        tails = read_tails(chunk, delimiters)
-        clean = tails.clean & _fast(classes)
-        if clean.any():
-            counts = [count.plus(count_clean_ends(chunk, tails, delimiter)) for count, delimiter in zip(counts, delimiters, strict=True)]
+        if names is None:
+            tails = [read_tails(chunk, delimiters)] * 2
+        else:
+            tails = [read_tails(chunk, delimiters, names, named_by=delimiter) for delimiter in delimiters]
+        clean = tails[0].clean & tails[1].clean & _fast(classes)
+        for place, (one, delimiter) in enumerate(zip(tails, delimiters, strict=True)):
+            counts[place] = counts[place].plus(count_clean_ends(chunk, one._replace(clean=clean), delimiter))
         total += int(clean.sum())
         for index in np.flatnonzero(~clean).tolist():
             if line := chunk.line(index):
@@ -67,4 +72,4 @@ def _form(path: Path, counts: list[Ends], total: int, delimiters: tuple[bytes | 
 
 def _fast(classes: ClassMap) -> bool:
     """Whether digits at the end of a line are a label for sure: no class name ends in one."""
-    return not any(name[-1:].isdigit() for name in classes.names)
+    return not any(loose_name(name)[-1:].isdigit() for name in classes.names)
