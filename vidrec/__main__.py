@@ -10,7 +10,9 @@ COMMANDS = {
     "make_shards": "write the videos of a list into tar shards with an index",
     "make_demo_data": "write the demo data set",
     "browse_dataset": "draw clips as the network sees them, with labels and augmentation, into a picture",
+    "prepare": "write lists and class maps of a downloaded data set",
     "benchmark_data": "measure what sampling and views cost beside the decode",
+    "benchmark_annotations": "measure what a long list of videos costs",
     "get_flops": "count multiply-adds, parameters and activations of a config's network",
     "list_models": "list the model zoo with clips, costs and published accuracies",
     "make_zoo_tables": "write the model zoo's costs and README",
@@ -23,7 +25,7 @@ def main(argv: list[str]) -> int:
     """Runs a command by name; `-h`, no name or an unknown one lists them."""
     if argv and argv[0].replace("-", "_") in COMMANDS:
         return importlib.import_module(f"vidrec.commands.{argv[0].replace('-', '_')}").main(argv[1:])
-    lines = "\n".join(f"  {name:16} {what}" for name, what in COMMANDS.items())
+    lines = "\n".join(f"  {name:22} {what}" for name, what in COMMANDS.items())
     wanted = bool(argv) and argv[0] in ("-h", "--help")
     problem = "" if wanted or not argv else f"{argv[0]!r} is not a command.\n"
     print(f"{problem}usage: python -m vidrec COMMAND [--help]\n\ncommands:\n{lines}", file=sys.stdout if wanted else sys.stderr)

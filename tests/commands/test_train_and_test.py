@@ -235,7 +235,7 @@ def test_training_refuses(config, capsys, overrides, words):
     ("overrides", "words"),
     [
         ([], "There are no weights to test"),
-        (["CONFIG.MODEL.NAME", "i3d_resnet50_v1_custom", "CONFIG.MODEL.PRETRAINED", "True"], "have no classifier for the classes"),
+        (["CONFIG.MODEL.NAME", "resnet50_v1b_custom", "CONFIG.MODEL.PRETRAINED", "True"], "have no classifier for the classes"),
         (["CONFIG.MODEL.PRETRAINED_PATH", "/nowhere/best.pth"], "/nowhere/best.pth"),
     ],
 )

@@ -47,6 +47,9 @@ def make_shards(annotation: str, out: Path, *, size: str = "256MB", data_folder:
 
     limit = parse_size(size)
     table = read_table(annotation, data_folder=data_folder, num_classes=ANY_LABEL)
+    if table.has_spans or table.multi_label:
+        what = "parts of videos" if table.has_spans else "several labels a video"
+        raise DataError(f"{annotation} lists {what}; a shard holds whole videos with one label each. Make shards of a list of that form.")
     samples = list(_samples(table))
     plan = _plan_text(samples, limit)
     shards = plan_shards(samples, limit)

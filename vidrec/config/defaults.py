@@ -87,13 +87,14 @@ def _augment() -> Node:
 
 def _data() -> Node:
     data = Node()
-    data.TRAIN_ANNO_PATH = ""  # annotation file: `path [num_frames] label` by blanks or commas; or a shard index, by path or URL
+    data.TRAIN_ANNO_PATH = ""  # list (text, csv, tsv, json), folder of class folders, or shard index by path or URL
     data.VAL_ANNO_PATH = ""  # the same, for validation and test
     data.TRAIN_DATA_PATH = ""  # folder put before each relative path; '': the annotation file's folder
     data.VAL_DATA_PATH = ""
+    data.CONFINE = False  # (new) True: refuse lists with absolute paths, or with `..` or links that leave the data folder
     data.MANIFEST = ""  # (new) manifest.csv of tools/check_dataset.py; training leaves out the videos it calls bad; '': none
     data.NUM_CLASSES = 400
-    data.CLASS_NAMES = ""  # (new) text file, a class name a line in order of label, or a data set of the zoo (kinetics400); '': numbers
+    data.CLASS_NAMES = ""  # (new) file, a class name a line in order of label (or json), or a data set of the zoo (kinetics400); '': none
     data.CLIP_LEN = 16  # frames in a clip (in each segment)
     data.FRAME_RATE = 2  # distance between frames of a clip, in frames (the frame stride)
     data.NUM_SEGMENT = 1  # temporal segments of a training sample; a sample has NUM_SEGMENT * CLIP_LEN frames

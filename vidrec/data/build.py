@@ -61,7 +61,7 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
 
     Raises:
         DataError: annotation file or data folder missing, empty list, wrong lines.
-        ConfigError: sizes that do not go together.
+        ConfigError: sizes that do not go together, or a list with several labels in a row.
         UserError: OpenCV or the decoder asked for cannot be imported.
     """
     data = cfg.CONFIG.DATA
@@ -85,16 +85,24 @@ def build_table(cfg: Any, split: Split) -> "VideoTable":
 
     Raises:
         DataError: as build_dataset does.
+        ConfigError: videos with several labels.
     """
+    from vidrec.data.annotations.confine import check_confined
     from vidrec.data.manifest import leave_out_bad
     from vidrec.data.sources import open_table
 
     data, train = cfg.CONFIG.DATA, split == "train"
+    key, path = ("TRAIN_ANNO_PATH", data.TRAIN_ANNO_PATH) if train else ("VAL_ANNO_PATH", data.VAL_ANNO_PATH)
     table = open_table(
-        data.TRAIN_ANNO_PATH if train else data.VAL_ANNO_PATH,
+        path,
         data_folder=data.TRAIN_DATA_PATH if train else data.VAL_DATA_PATH,
         num_classes=data.NUM_CLASSES,
+        class_names=class_names(cfg),
     )
+    if data.CONFINE:
+        check_confined(table, path)
+    if table.multi_label:
+        raise ConfigError([_multi_label_text(f"CONFIG.DATA.{key} is {path!r}", table)])
     return leave_out_bad(table, data.MANIFEST) if train and data.MANIFEST else table
 
 
@@ -176,6 +184,15 @@ def class_names(cfg: Any) -> list[str] | None:
             f"of {', '.join(known)}. Check the path.{did_you_mean(data.CLASS_NAMES, known)}"
         )
     return read_class_names(data.CLASS_NAMES, num_classes=data.NUM_CLASSES)
+
+
+def _multi_label_text(what: str, table: "VideoTable") -> str:
+    row = table.first_multi_label()
+    return (
+        f"{what}, whose row {row} (counted from 0) has the labels {table.label_set(row)}; training and testing take one label a video in "
+        "this version. Keep one in each row, or train with a loop of your own: vidrec.data.annotations.read_table and ClipDataset give the "
+        "targets for binary cross-entropy (docs/annotations.md)."
+    )
 
 
 def _warn_of_repeats(table: "VideoTable", path: str) -> None:

@@ -41,6 +41,7 @@ class ClipSample(NamedTuple):
     failures: tuple[Failure, ...]
     crop: TrainCrop  # where it was cut, and whether it is mirrored
     plan: AugmentPlan  # of what happens to the pixels after that
+    targets: Tensor | None = None  # [K] float32, 1 for each class; None where every video of the list has one label
 
 
 class ClipBatch(NamedTuple):
@@ -50,6 +51,7 @@ class ClipBatch(NamedTuple):
     failures: list[Failure]
     crops: tuple[TrainCrop, ...] = ()
     plans: tuple[AugmentPlan, ...] = ()
+    targets: Tensor | None = None  # [B, K] float32, for binary cross-entropy; None where every video of the list has one label
 
 
 class EvalVideo(NamedTuple):
@@ -123,7 +125,7 @@ class ClipDataset(Dataset[ClipSample]):
             path = self.table.path(index)
             try:
                 with reading(path):
-                    clips = pipeline(self.table.source(index), *rngs)
+                    clips = pipeline(self.table.source(index), *rngs, span=self.table.span(index))
             except VideoError as error:
                 failures.append(Failure(path, str(error)))
                 continue
@@ -147,9 +149,12 @@ class ClipDataset(Dataset[ClipSample]):
     ) -> ClipSample:
         plan = self.augment.draw(rng, clip.frames.shape[1], pair_rng=pair_rng(self.seed, key))
         frames = apply_plan(clip.frames, plan, self.mean) if self.augment_here else clip.frames
-        label = self.table.label(index)
-        label = self.flip_labels.get(label, label) if clip.crop.flip else label
-        return ClipSample(frames, label, index, failures, clip.crop, plan)
+        swap = self.flip_labels if clip.crop.flip else {}
+        label, targets = self.table.label(index), None
+        if self.table.multi_label:
+            targets = self.table.multi_hot(index)
+            targets[list(swap)] = targets[list(swap.values())]  # the map goes both ways
+        return ClipSample(frames, swap.get(label, label), index, failures, clip.crop, plan, targets)
 
     @property
     def annotation_sha256(self) -> str:
@@ -203,7 +208,7 @@ class MultiViewDataset(Dataset[EvalVideo]):
         path, label = self.table.path(index), self.table.label(index)
         try:
             with reading(path):
-                frames, views = self.pipeline(self.table.source(index))
+                frames, views = self.pipeline(self.table.source(index), self.table.span(index))
         except VideoError as error:
             nothing = ViewGrid(np.empty((0, self.pipeline.clip_len), np.int64), np.empty((0, 4), np.int64))
             return EvalVideo(index, label, path, torch.empty((0, 0, 0, 3), dtype=torch.uint8), nothing, Failure(path, str(error)))
@@ -227,4 +232,5 @@ def collate_clips(samples: list[ClipSample]) -> ClipBatch:
         failures=[failure for sample in samples for failure in sample.failures],
         crops=tuple(sample.crop for sample in samples),
         plans=tuple(sample.plan for sample in samples),
+        targets=None if samples[0].targets is None else torch.stack([sample.targets for sample in samples]),
     )

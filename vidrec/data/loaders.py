@@ -143,6 +143,7 @@ class _Guarded(Dataset):
         except UserError as error:
             return [error]
 
+
 def _death_text(exitcode: int | None, path: str, limit: float) -> str:
     """Why a loader process is gone, and with which file."""
     while_reading = f" while it read {path}" if path else " between two videos"

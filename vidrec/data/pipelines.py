@@ -12,8 +12,10 @@ from vidrec.data.crops import corner_crop, resized_crop
 from vidrec.data.decoders import VideoBytes, VideoReader, decoder_version, open_video
 from vidrec.data.multigrid import ClipShape
 from vidrec.data.sampling import segment_frames, view_frames
+from vidrec.data.spans import Span, span_frames
 from vidrec.data.transforms import crop_clip, resize_clip
 from vidrec.data.views import TrainCrop, ViewGrid, crop_boxes, make_views, resized_size, train_crop
+from vidrec.utils.errors import VideoError
 
 PART_FRAMES = 16  # frames held at full size at a time, so that 300 frames of 1080p do not take 2 GB
 
@@ -29,6 +31,15 @@ class TrainClip(NamedTuple):
 
     frames: Any  # [T, S, S, 3] uint8, a tensor where it leaves the pipeline
     crop: TrainCrop
+
+
+def part_of(reader: VideoReader, span: Span | None, path: str | VideoBytes) -> tuple[int, int]:
+    """First frame and number of frames of the span of an open video. Raises VideoError where the video has no such part."""
+    try:
+        return span_frames(span, len(reader), reader.fps)
+    except ValueError as error:
+        name = path.name if isinstance(path, VideoBytes) else path
+        raise VideoError(f"{name} has no frame in its span: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -75,10 +86,11 @@ class TrainPipeline:
                 f"{round(self.short_side * self.scale_range[0])} pixels."
             )
 
-    def __call__(self, path: str | VideoBytes, *rngs: np.random.Generator) -> list[TrainClip]:
-        """A clip for each generator, from one decode; the same generator state gives the same clip. Raises VideoError."""
+    def __call__(self, path: str | VideoBytes, *rngs: np.random.Generator, span: Span | None = None) -> list[TrainClip]:
+        """A clip from the span for each generator, from one decode; the same generator state gives the same clip. Raises VideoError."""
         with open_video(path, self.decoder) as reader:
-            indices = [self.choose_frames(len(reader), rng) for rng in rngs]
+            first, num_frames = part_of(reader, span, path)
+            indices = [first + self.choose_frames(num_frames, rng) for rng in rngs]
             unique = np.unique(np.concatenate(indices))  # what clips share, and the repeats of a short video, is decoded once
             cut = self.transform(decoded_parts(reader, unique), [np.isin(unique, each) for each in indices], rngs)
         return [TrainClip(torch.from_numpy(_in_order(clip.frames, each)), clip.crop) for clip, each in zip(cut, indices, strict=True)]
@@ -156,10 +168,11 @@ class EvalPipeline:
         if self.crop_size > self.short_side:
             raise ValueError(f"crop_size is {self.crop_size}; it must be at most short_side, {self.short_side} pixels.")
 
-    def __call__(self, path: str | VideoBytes) -> tuple[Tensor, ViewGrid]:
-        """Unique frames [N, h, w, 3] uint8 and the views cut from them. Raises VideoError."""
+    def __call__(self, path: str | VideoBytes, span: Span | None = None) -> tuple[Tensor, ViewGrid]:
+        """Unique frames [N, h, w, 3] uint8 of the span and the views cut from them. Raises VideoError."""
         with open_video(path, self.decoder) as reader:
-            clips = self.choose_frames(len(reader))
+            first, num_frames = part_of(reader, span, path)
+            clips = first + self.choose_frames(num_frames)
             resized = self.transform(decoded_parts(reader, np.unique(clips)))
         boxes = crop_boxes(*resized.shape[1:3], crop_size=self.crop_size, num_crops=self.num_crops)
         return torch.from_numpy(resized), make_views(clips, boxes)[1]

@@ -4,13 +4,14 @@ from vidrec.data.annotations import VideoTable, read_table
 from vidrec.utils.errors import DataError
 
 
-def open_table(annotation: str, *, data_folder: str, num_classes: int) -> VideoTable:
+def open_table(annotation: str, *, data_folder: str, num_classes: int, class_names: list[str] | None = None) -> VideoTable:
     """The checked list of videos.
 
     Args:
         annotation: an annotation file, or the index.json of shards by local path or fsspec URL (`http://host/train/index.json`).
         data_folder: put before each relative path of an annotation file; '' is its own folder. Shards lie beside their index.
         num_classes: labels must lie in [0, num_classes).
+        class_names: in the order of the labels, for annotation files that have names in place of numbers.
 
     Raises:
         DataError: file, folder or index cannot be read, or something in them is wrong; one message.
@@ -19,7 +20,7 @@ def open_table(annotation: str, *, data_folder: str, num_classes: int) -> VideoT
     from vidrec.data.shards.table import is_shard_index, open_shards
 
     if not is_shard_index(annotation):
-        return read_table(annotation, data_folder=data_folder, num_classes=num_classes)
+        return read_table(annotation, data_folder=data_folder, num_classes=num_classes, class_names=class_names)
     if data_folder:
         raise DataError(
             f"The data folder is {data_folder!r}, but {annotation} is a shard index, whose shards lie beside it; '' is wanted. "
