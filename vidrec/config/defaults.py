@@ -93,7 +93,12 @@ def _data() -> Node:
     data.FLIP_PROB = 0.5  # (new) training: probability of a horizontal flip; 0 wherever left and right are classes
     data.MEAN = [0.485, 0.456, 0.406]  # (new) RGB mean, of values in [0, 1]
     data.STD = [0.229, 0.224, 0.225]  # (new) RGB standard deviation
-    data.DECODER = "auto"  # (new) auto (exact for every file), decord or pyav
+    data.DECODER = "auto"  # (new) auto (exact for every file; a folder is read as frames), decord, frames, opencv, pyav or torchcodec
+    data.FRAME_TEMPLATE = "img_%05d.jpg"  # (new) name of a frame in a folder of frames
+    data.FRAME_OFFSET = 1  # (new) number of the first frame in it
+    data.MAX_PIXELS = 67108864  # (new) pixels in one frame; a video with more counts as one that cannot be read. 8192 x 8192, above 8k
+    data.MAX_FRAMES = 1000000  # (new) frames in one video; one with more counts as one that cannot be read
+    data.MAX_SECONDS = 300.0  # (new) seconds by the clock that decoding one video may take; after that it cannot be read. 0: no limit
     data.MAX_BAD_SHARE = 0.01  # (new) training stops when more than this share of the list's videos cannot be read
     data.NUM_WORKERS = 0  # loader processes per process; 0: as many as there are cores to share
     data.MULTIGRID = False  # read by nothing; True is refused: TRAIN.MULTIGRID is meant

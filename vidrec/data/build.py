@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidrec.data.decoders.base import DECODERS, check_decoder
+from vidrec.data.decoders.reading import ReadOptions
 from vidrec.data.opencv import import_cv2
 from vidrec.registry import Registry
 from vidrec.utils.errors import ConfigError, DataError
@@ -28,7 +29,7 @@ SAMPLERS = Registry(
 )
 
 # Arguments that build_dataset and build_sampler supply, for whoever checks a section without building it.
-DATASET_GIVEN = ("table", "clip_len", "frame_stride", "short_side", "squeeze_to", "decoder")
+DATASET_GIVEN = ("table", "clip_len", "frame_stride", "short_side", "squeeze_to", "decoder", "reading")
 SAMPLER_GIVEN = ("num_samples", "batch_size", "rank", "world_size", "seed")
 
 Split = Literal["train", "val", "test"]
@@ -134,7 +135,18 @@ def _common_arguments(data: Any) -> dict[str, Any]:
         "short_side": data.SHORT_SIDE_SIZE,
         "squeeze_to": None if data.KEEP_ASPECT_RATIO else (data.NEW_HEIGHT, data.NEW_WIDTH),
         "decoder": data.DECODER,
+        "reading": _read_options(data),
     }
+
+
+def _read_options(data: Any) -> ReadOptions:
+    return ReadOptions(
+        max_pixels=data.MAX_PIXELS,
+        max_frames=data.MAX_FRAMES,
+        max_seconds=data.MAX_SECONDS,
+        frame_template=data.FRAME_TEMPLATE,
+        frame_offset=data.FRAME_OFFSET,
+    )
 
 
 def _train_arguments(cfg: Any) -> dict[str, Any]:

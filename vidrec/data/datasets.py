@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vidrec.data.annotations import VideoTable
+from vidrec.data.decoders import DEFAULTS, ReadOptions
 from vidrec.data.pipelines import EvalPipeline, TrainPipeline
 from vidrec.data.samplers import SampleKey
 from vidrec.data.views import ViewGrid
@@ -61,7 +62,8 @@ class ClipDataset(Dataset[ClipSample]):
     Args:
         table: the list of videos.
         seed: of every choice.
-        clip_len, frame_stride, num_segments, short_side, scale_range, crop_size, flip_prob, squeeze_to, decoder: as in TrainPipeline.
+        clip_len, frame_stride, num_segments, short_side, scale_range, crop_size, flip_prob, squeeze_to, decoder, reading: as in
+            TrainPipeline.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class ClipDataset(Dataset[ClipSample]):
         flip_prob: float = 0.5,
         squeeze_to: tuple[int, ...] | None = None,
         decoder: str = "auto",
+        reading: ReadOptions = DEFAULTS,
         seed: int = 0,
     ):
         self.table, self.seed = table, seed
@@ -90,6 +93,7 @@ class ClipDataset(Dataset[ClipSample]):
             flip_prob=flip_prob,
             squeeze_to=squeeze_to,
             decoder=decoder,
+            reading=reading,
         )
 
     def __len__(self) -> int:
@@ -128,7 +132,8 @@ class MultiViewDataset(Dataset[EvalVideo]):
 
     Args:
         table: the list of videos; `VideoTable.from_paths([path])` for a single one.
-        clip_len, frame_stride, num_clips, num_crops, num_segments, short_side, crop_size, squeeze_to, decoder: as in EvalPipeline.
+        clip_len, frame_stride, num_clips, num_crops, num_segments, short_side, crop_size, squeeze_to, decoder, reading: as in
+            EvalPipeline.
     """
 
     def __init__(
@@ -144,6 +149,7 @@ class MultiViewDataset(Dataset[EvalVideo]):
         crop_size: int = 256,
         squeeze_to: tuple[int, ...] | None = None,
         decoder: str = "auto",
+        reading: ReadOptions = DEFAULTS,
     ):
         self.table = table
         self.pipeline = EvalPipeline(
@@ -156,6 +162,7 @@ class MultiViewDataset(Dataset[EvalVideo]):
             crop_size=crop_size,
             squeeze_to=squeeze_to,
             decoder=decoder,
+            reading=reading,
         )
 
     def __len__(self) -> int:

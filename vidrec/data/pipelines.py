@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vidrec.data.decoders import VideoReader, decoder_version, open_video
+from vidrec.data.decoders import DEFAULTS, ReadOptions, VideoReader, decoder_version, open_video
 from vidrec.data.sampling import segment_frames, view_frames
 from vidrec.data.transforms import crop_clip, resize_clip
 from vidrec.data.views import ViewGrid, crop_boxes, make_views, resized_size, train_crop
@@ -36,6 +37,7 @@ class TrainPipeline:
         flip_prob: probability of mirroring left to right.
         squeeze_to: (height, width) that every frame is brought to first, aspect distorted; None keeps the aspect.
         decoder: a name of DECODERS.
+        reading: limits on what is read, and names of frame files.
     """
 
     clip_len: int
@@ -47,6 +49,7 @@ class TrainPipeline:
     flip_prob: float = 0.5
     squeeze_to: tuple[int, int] | None = None
     decoder: str = "auto"
+    reading: ReadOptions = DEFAULTS
 
     def __post_init__(self) -> None:
         if self.crop_size > round(self.short_side * self.scale_range[0]):
@@ -57,7 +60,7 @@ class TrainPipeline:
 
     def __call__(self, path: str, rng: np.random.Generator) -> Tensor:
         """The clip that the generator draws; the same generator state gives the same clip. Raises VideoError."""
-        with open_video(path, self.decoder) as reader:
+        with open_video(path, self.decoder, self.reading) as reader:
             indices = self.choose_frames(len(reader), rng)
             unique, places = np.unique(indices, return_inverse=True)  # the repeats of a short video are decoded and resized once
             clip = self.transform(decoded_parts(reader, unique), rng)
@@ -65,9 +68,7 @@ class TrainPipeline:
 
     def choose_frames(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
         """[num_segments * clip_len] frame indices."""
-        return segment_frames(
-            num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng
-        )
+        return segment_frames(num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng)
 
     def transform(self, parts: Iterator[np.ndarray], rng: np.random.Generator) -> np.ndarray:
         """Parts [n, H, W, 3] uint8 of a clip -> [N, crop_size, crop_size, 3]; one crop for all frames."""
@@ -101,7 +102,7 @@ class EvalPipeline:
         num_segments: above 1, the one clip has clip_len frames from the center of each of so many segments; num_clips must be 1.
         short_side: of the resized frame, pixels.
         crop_size: side of the square crops, pixels.
-        clip_len, frame_stride, squeeze_to, decoder: as in TrainPipeline.
+        clip_len, frame_stride, squeeze_to, decoder, reading: as in TrainPipeline.
 
     Example: 10 clips x 3 crops -> 30 views of clip_len frames; frames that clips share are decoded and kept once.
     """
@@ -115,6 +116,7 @@ class EvalPipeline:
     crop_size: int = 256
     squeeze_to: tuple[int, int] | None = None
     decoder: str = "auto"
+    reading: ReadOptions = DEFAULTS
 
     def __post_init__(self) -> None:
         if self.num_segments > 1 and self.num_clips > 1:
@@ -124,7 +126,8 @@ class EvalPipeline:
 
     def __call__(self, path: str) -> tuple[Tensor, ViewGrid]:
         """Unique frames [N, h, w, 3] uint8 and the views cut from them. Raises VideoError."""
-        with open_video(path, self.decoder) as reader:
+        size = partial(resized_size, short_side=self.short_side, squeeze_to=self.squeeze_to)
+        with open_video(path, self.decoder, self.reading, size=size) as reader:
             clips = self.choose_frames(len(reader))
             resized = self.transform(decoded_parts(reader, np.unique(clips)))
         boxes = crop_boxes(*resized.shape[1:3], crop_size=self.crop_size, num_crops=self.num_crops)
@@ -138,7 +141,7 @@ class EvalPipeline:
         return view_frames(**common, num_segments=self.num_clips)
 
     def transform(self, parts: Iterator[np.ndarray]) -> np.ndarray:
-        """Parts [n, H, W, 3] uint8 of the unique frames -> [N, h, w, 3], resized."""
+        """Parts [n, H, W, 3] uint8 of the unique frames -> [N, h, w, 3], resized where the reader has not done it."""
         done = []
         for part in parts:
             size = resized_size(*part.shape[1:3], short_side=self.short_side, squeeze_to=self.squeeze_to)
