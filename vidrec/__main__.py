@@ -13,6 +13,8 @@ COMMANDS = {
     "prepare": "write lists and class maps of a downloaded data set",
     "benchmark_data": "measure what sampling and views cost beside the decode",
     "benchmark_annotations": "measure what a long list of videos costs",
+    "compare_decoders": "say which decoder gives a video's true frames, and what it costs",
+    "soak_decoders": "open a video thousands of times and report how memory grows",
     "get_flops": "count multiply-adds, parameters and activations of a config's network",
     "list_models": "list the model zoo with clips, costs and published accuracies",
     "make_zoo_tables": "write the model zoo's costs and README",

@@ -153,7 +153,13 @@ def test_protocol_names_every_choice_behind_the_number(tested):
     protocol = json.loads((tested / "result.json").read_text())["protocol"]
     assert protocol["average"] == "mean of the views' logits" and protocol["mean"] == [0.485, 0.456, 0.406]
     assert (protocol["clip_len"], protocol["frame_stride"], protocol["num_clips"], protocol["num_crops"]) == (4, 2, 3, 3)
-    assert protocol["decoder"].startswith("auto (")
+    assert protocol["decoder"].startswith("auto (av ")
+    assert protocol["reading"]["max_pixels"] == 67108864 and protocol["reading"]["frame_template"] == "img_%05d.jpg"
+
+
+def test_checkpoints_name_the_decoder(trained):
+    versions = torch.load(trained[1] / "checkpoints" / "epoch_0002.pth", weights_only=True)["versions"]
+    assert versions["decoder"].startswith("auto (av ")
 
 
 def test_plain_start_of_two_processes_trains(config):
@@ -219,7 +225,7 @@ def test_mistakes_of_schema_and_components_come_together(config, capsys):
         (["CONFIG.TRAIN.BATCH_SIZE", "25"], "BATCH_SIZE"),
         (["CONFIG.DATA.CLASS_NAMES", "/nowhere/classes.txt"], "/nowhere/classes.txt"),
         (["CONFIG.INFERENCE.FEAT", "True"], "no loss"),
-        (["CONFIG.DATA.DECODER", "ffmpeg"], "CONFIG.DATA.DECODER is 'ffmpeg'; it must be one of auto, decord, pyav"),
+        (["CONFIG.DATA.DECODER", "ffmpeg"], "DECODER is 'ffmpeg'; it must be one of auto, decord, frames, opencv, pyav, torchcodec"),
         (["CONFIG.LOG.EXP_NAME", ""], "it must be a name"),
         (["CONFIG.MODEL.PRETRAINED_PATH", "x.pth"], "CONFIG.MODEL.LOAD is False"),
         (["CONFIG.MODEL.LOAD", "True", "CONFIG.MODEL.PRETRAINED_PATH", "/nowhere/x.pth"], "/nowhere/x.pth"),

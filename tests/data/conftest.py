@@ -7,10 +7,21 @@ import av
 import numpy as np
 import pytest
 
+from vidrec.data.decoders.base import check_decoder
+from vidrec.utils.errors import UserError
+
 
 def frame_numbers(frames) -> list[int]:
     """The numbers of decoded frames [N, H, W, 3] of such a video."""
     return [round((float(np.asarray(frame).mean()) - 10) / 8) for frame in frames]
+
+
+def need(decoder: str) -> None:
+    """Skips a test where a decoder is not installed, with its own words for why."""
+    try:
+        check_decoder(decoder)
+    except UserError as error:
+        pytest.skip(str(error))
 
 
 def write_video(

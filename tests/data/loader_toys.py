@@ -6,7 +6,7 @@ import time
 
 from torch.utils.data import Dataset
 
-from vidrec.data.watch import reading
+from vidrec.data.watch import watched
 
 
 class Fatal(Dataset):
@@ -23,7 +23,7 @@ class Fatal(Dataset):
         return 8
 
     def __getitem__(self, index: int) -> int:
-        with reading(f"/videos/number {index}.mp4"):
+        with watched(f"/videos/number {index}.mp4"):
             if index == 3 and self.how == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             if index == 3 and self.how == "crash":

@@ -185,7 +185,7 @@ def test_long_videos_are_read_in_parts(folder, monkeypatch):
 def test_protocol_names_every_choice_and_fits_json(folder):
     dataset = build_dataset(make_cfg(folder), "test")
     protocol = json.loads(json.dumps(dataset.protocol()))
-    assert protocol["decoder"].startswith("auto (decord ")
+    assert protocol["decoder"].startswith("auto (av ")
     del protocol["decoder"]
     assert protocol == {
         "clip_len": 4,
@@ -196,6 +196,13 @@ def test_protocol_names_every_choice_and_fits_json(folder):
         "short_side": 40,
         "crop_size": 40,
         "squeeze_to": None,
+        "reading": {
+            "max_pixels": 67108864,
+            "max_frames": 1000000,
+            "max_seconds": 300.0,
+            "frame_template": "img_%05d.jpg",
+            "frame_offset": 1,
+        },
         "resize": "cv2.INTER_LINEAR",
         "num_views": 30,
     }

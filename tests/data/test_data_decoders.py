@@ -1,6 +1,5 @@
 """Readers against videos whose frames tell their number, and the rule that chooses between them."""
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -13,8 +12,6 @@ import pytest
 from conftest import frame_numbers
 
 from vidrec.data.decoders import decoder_version, open_video
-from vidrec.data.decoders.auto import Header, why_not_decord
-from vidrec.data.decoders.decord_reader import DecordReader
 from vidrec.data.decoders.pyav_frames import CountedFrames, IndexedFrames
 from vidrec.data.decoders.pyav_reader import PyAVReader
 from vidrec.utils.errors import ConfigError, VideoError
@@ -46,13 +43,10 @@ def test_frames_come_by_number_in_any_order(make_video, name, decoder):
         assert frame_numbers(reader.get_frames(range(20))) == list(range(20))
 
 
-@pytest.mark.parametrize(
-    ("options", "reader_class"),
-    [({"width": 256, "height": 192}, DecordReader), ({"width": 72}, PyAVReader), ({"width": 256, "height": 192, "hidden": 3}, PyAVReader)],
-)
-def test_auto_takes_decord_where_it_is_right(make_video, options, reader_class):
-    with open_video(make_video(num_frames=20, **options)) as reader:
-        assert type(reader) is reader_class
+def test_auto_reads_every_file_with_pyav(make_video):
+    for options in ({"width": 256, "height": 192}, {"width": 72}, {"width": 256, "height": 192, "hidden": 3}):
+        with open_video(make_video(num_frames=20, **options)) as reader:
+            assert type(reader) is PyAVReader
 
 
 def test_decord_itself_reads_any_order(make_video):
@@ -61,8 +55,10 @@ def test_decord_itself_reads_any_order(make_video):
 
 
 def test_narrow_frames_that_decord_cannot_give_are_an_error_of_the_video(make_video):
-    with open_video(make_video(width=72, height=128), "decord") as reader, pytest.raises(VideoError, match="cannot be read: decord says"):
-        reader.get_frames([0])
+    for width in (48, 72):
+        path = make_video(width=width, height=128)
+        with open_video(path, "decord") as reader, pytest.raises(VideoError, match=r"cannot be read: decord says: (Check|frames of 4)"):
+            reader.get_frames([0])
 
 
 @pytest.mark.parametrize(
@@ -134,7 +130,7 @@ def test_frame_numbers_outside_the_video_are_refused(make_video):
 
 
 def test_unknown_decoder_is_refused_with_the_known_ones(make_video):
-    with pytest.raises(ConfigError, match="'decrd' is not a decoder; those known are auto, decord, pyav"):
+    with pytest.raises(ConfigError, match="'decrd' is not a decoder; those known are auto, decord, frames, opencv, pyav, torchcodec"):
         open_video(make_video(), "decrd")
 
 
@@ -181,52 +177,6 @@ def test_without_libgl_the_packages_that_help_are_named(tmp_path):
     assert "OpenCV (cv2) cannot be imported: libGL.so.1" in message
     assert "apt-get install libgl1 libglib2.0-0" in message
     assert "pip install opencv-python-headless" in message
-
-
-PLAIN = Header(
-    container="mov,mp4,m4a,3gp,3g2,mj2",
-    num_videos=1,
-    codec="h264",
-    pixel_format="yuv420p",
-    colorspace=1,
-    width=340,
-    height=256,
-    num_frames=300,
-    num_packets=300,
-    num_hidden=0,
-    starts_with_key=True,
-    has_duration=True,
-    last_byte=1000,
-    file_size=1000,
-)
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({}, None),
-        ({"codec": "hevc", "pixel_format": "yuvj420p"}, None),
-        ({"width": 128, "height": 64}, None),
-        ({"container": "avi"}, "not mp4 or mov"),
-        ({"container": "matroska,webm"}, "not mp4 or mov"),
-        ({"num_videos": 2}, "several video streams"),
-        ({"codec": "av1"}, "neither H.264 nor HEVC"),
-        ({"pixel_format": "yuv420p10le"}, "not 8 bit 4:2:0"),
-        ({"colorspace": 9}, "unusual color space"),
-        ({"width": 321}, "odd size"),
-        ({"width": 48}, "narrow frames"),
-        ({"width": 72}, "narrow frames"),
-        ({"height": 72}, "narrow frames"),
-        ({"num_hidden": 1}, "edit list"),
-        ({"num_packets": 299}, "frame count in doubt"),
-        ({"num_packets": 0, "num_frames": 0}, "frame count in doubt"),
-        ({"starts_with_key": False}, "does not begin with a key frame"),
-        ({"has_duration": False}, "no duration"),
-        ({"last_byte": 1001}, "cut short"),
-    ],
-)
-def test_rule_that_chooses_the_decoder(changes, reason):
-    assert why_not_decord(dataclasses.replace(PLAIN, **changes)) == reason
 
 
 def open_files() -> int:

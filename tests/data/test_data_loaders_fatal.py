@@ -48,5 +48,5 @@ def test_board_keeps_the_end_of_a_long_path_and_forgets_the_last_one():
 
 
 def test_reading_outside_of_a_loader_process_does_nothing():
-    with watch.reading("a.mp4"):
+    with watch.watched("a.mp4"):
         assert watch._mine is None

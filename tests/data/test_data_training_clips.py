@@ -112,7 +112,7 @@ def test_clips_of_one_video_come_from_one_decode_and_differ(folder, monkeypatch)
     from vidrec.data import pipelines
 
     true_open = pipelines.open_video
-    monkeypatch.setattr(pipelines, "open_video", lambda path, decoder: opened.append(path) or true_open(path, decoder))
+    monkeypatch.setattr(pipelines, "open_video", lambda path, *given: opened.append(path) or true_open(path, *given))
     keys = [SampleKey(0, 2, 9, repeat) for repeat in range(4)]
     together = dataset.__getitems__(keys)
     assert len(opened) == 1

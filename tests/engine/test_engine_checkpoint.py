@@ -165,3 +165,14 @@ def test_going_on_with_fewer_processes_is_said(tmp_path, caplog):
     torch.save(content, run.epoch_path(1))
     run.restore("auto", **parts())
     assert "the run was made by 2 processes and goes on with 1" in caplog.text
+
+
+def test_going_on_with_another_decoder_is_said(tmp_path, caplog):
+    caplog.set_level("WARNING", "vidrec")
+    run = Checkpointer(tmp_path, config=CONFIG, seed=0, decoder="auto (av 18.1.0)")
+    run.save(run.epoch_path(1), RunState(1, 0, 0.5), **parts())
+    assert read_checkpoint(run.epoch_path(1))["versions"]["decoder"] == "auto (av 18.1.0)"
+    run.restore("auto", **parts())
+    assert caplog.text == ""
+    Checkpointer(tmp_path, config=CONFIG, seed=0, decoder="auto (av 19.0.0)").restore("auto", **parts())
+    assert "the run decoded its videos with auto (av 18.1.0) and goes on with auto (av 19.0.0): their frames may differ" in caplog.text

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from yacs.config import CfgNode
 
+    from vidrec.data.decoders.reading import ReadOptions, Size
     from vidrec.data.views import ViewGrid
 
 HEIGHT, WIDTH, NUM_FRAMES = 256, 340, 300  # of a generated video: 10 seconds, in the size in which Kinetics is usually kept
@@ -43,10 +44,10 @@ ASKED: "list[np.ndarray]" = []
 class RecordingReader:
     """The reader that `auto` chooses, with the indices asked for kept in ASKED; so the pipelines are measured as they are."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, reading: "ReadOptions", size: "Size | None"):
         from vidrec.data.decoders.base import open_video
 
-        self._reader = open_video(path)
+        self._reader = open_video(path, reading=reading, size=size)
         self.fps = self._reader.fps
 
     def __len__(self) -> int:

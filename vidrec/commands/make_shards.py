@@ -77,14 +77,16 @@ def parse_size(text: str) -> int:
 
 def _samples(table: "VideoTable") -> "Iterator[Sample]":
     """The rows of a list with the sizes of their files. Raises DataError naming those that are missing, empty or too large."""
-    from vidrec.data.decoders.base import local_file
+    from vidrec.data.decoders.base import local_path
     from vidrec.data.shards.write import MAX_MEMBER, Sample
     from vidrec.utils.errors import VideoError
 
     mistakes, labels, frames = [], table.labels, table.num_frames
     for row in range(len(table)):
         try:
-            path = local_file(table.path(row))
+            path = local_path(table.path(row))
+            if os.path.isdir(path):
+                raise VideoError(f"{path} is a folder of frames; a shard holds video files. Make a list of files.")
         except VideoError as error:
             mistakes.append(str(error))
             continue

@@ -110,13 +110,19 @@ class _Weights(NamedTuple):
 
 
 def _open_weights(cfg: "CfgNode", folder: Path) -> _Weights:
+    from vidrec.data.decoders import decoder_version
     from vidrec.engine.checkpoint import Checkpointer
     from vidrec.engine.optim import build_optimizer
     from vidrec.models.build import build_model
     from vidrec.utils import dist
     from vidrec.utils.seed import seed_everything
 
-    checkpointer = Checkpointer(folder / cfg.CONFIG.LOG.SAVE_DIR, config=cfg.dump(), seed=cfg.CONFIG.TRAIN.SEED)
+    checkpointer = Checkpointer(
+        folder / cfg.CONFIG.LOG.SAVE_DIR,
+        config=cfg.dump(),
+        seed=cfg.CONFIG.TRAIN.SEED,
+        decoder=decoder_version(cfg.CONFIG.DATA.DECODER),
+    )
     source = dist.run_on_main(_resume_source, cfg, checkpointer)
     seed_everything(cfg.CONFIG.TRAIN.SEED)
     model = build_model(cfg, load_weights=not source).to(dist.device())

@@ -85,14 +85,30 @@ def _augment() -> Node:
     return aug
 
 
-def _data() -> Node:
-    data = Node()
+def _lists(data: Node) -> None:
     data.TRAIN_ANNO_PATH = ""  # list (text, csv, tsv, json), folder of class folders, or shard index by path or URL
     data.VAL_ANNO_PATH = ""  # the same, for validation and test
     data.TRAIN_DATA_PATH = ""  # folder put before each relative path; '': the annotation file's folder
     data.VAL_DATA_PATH = ""
     data.CONFINE = False  # (new) True: refuse lists with absolute paths, or with `..` or links that leave the data folder
     data.MANIFEST = ""  # (new) manifest.csv of tools/check_dataset.py; training leaves out the videos it calls bad; '': none
+
+
+def _decoding(data: Node) -> None:
+    data.DECODER = "auto"  # (new) auto (exact for every file; a folder is read as frames), decord, frames, opencv, pyav or torchcodec
+    data.FRAME_TEMPLATE = "img_%05d.jpg"  # (new) name of a frame in a folder of frames
+    data.FRAME_OFFSET = 1  # (new) number of the first frame in it
+    data.MAX_PIXELS = 67108864  # (new) pixels in one frame; a video with more counts as one that cannot be read. 8192 x 8192, above 8k
+    data.MAX_FRAMES = 1000000  # (new) frames in one video; one with more counts as one that cannot be read
+    data.MAX_SECONDS = 300.0  # (new) seconds by the clock that decoding one video may take; after that it cannot be read. 0: no limit
+    data.MAX_BAD_SHARE = 0.01  # (new) training stops when more than this share of the list's videos cannot be read
+    data.READ_TIMEOUT = 600.0  # (new) seconds that a loader process may take for one video; then the run ends with its name; 0: no limit
+    data.NUM_WORKERS = 0  # loader processes per process; 0: as many as there are cores to share
+
+
+def _data() -> Node:
+    data = Node()
+    _lists(data)
     data.NUM_CLASSES = 400
     data.CLASS_NAMES = ""  # (new) file, a class name a line in order of label (or json), or a data set of the zoo (kinetics400); '': none
     data.CLIP_LEN = 16  # frames in a clip (in each segment)
@@ -114,10 +130,7 @@ def _data() -> Node:
     data.AUG_DEVICE = "cpu"  # (new) where AUG's pixels are made: cpu (loader processes) or device (batches, beside the network)
     data.MEAN = [0.485, 0.456, 0.406]  # (new) RGB mean, of values in [0, 1]
     data.STD = [0.229, 0.224, 0.225]  # (new) RGB standard deviation
-    data.DECODER = "auto"  # (new) auto (exact for every file), decord or pyav
-    data.MAX_BAD_SHARE = 0.01  # (new) training stops when more than this share of the list's videos cannot be read
-    data.READ_TIMEOUT = 600.0  # (new) seconds that a loader process may take for one video; then the run ends with its name; 0: no limit
-    data.NUM_WORKERS = 0  # loader processes per process; 0: as many as there are cores to share
+    _decoding(data)
     data.MULTIGRID = False  # read by nothing; True is refused: TRAIN.MULTIGRID is meant
     data.TRAIN_DATASET = Node({"TYPE": "ClipDataset"})  # (new) component
     data.VAL_DATASET = Node({"TYPE": "MultiViewDataset"})  # (new) component, for validation and test

@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from vidrec.config.training_rules import training_rules
 from vidrec.model_zoo.specs import SECTIONS
+from vidrec.utils.text import FRAME_TEMPLATE
 
 
 class Rule(NamedTuple):
@@ -117,6 +118,11 @@ RULES: dict[str, Rule] = {
     **{f"{_AUG}.{group}.PROB": _within(0, 1) for group in ("COLOR_JITTER", "RAND_AUGMENT", "AUGMIX", "ERASING", "MIX")},
     "CONFIG.DATA.MEAN": Rule(lambda values: len(values) == 3, "three numbers, for red, green and blue"),
     "CONFIG.DATA.STD": Rule(lambda values: len(values) == 3 and min(values) > 0, "three numbers above 0, for red, green and blue"),
+    "CONFIG.DATA.FRAME_TEMPLATE": Rule(FRAME_TEMPLATE.fullmatch, "a file name with one place for the number, as img_%05d.jpg has"),
+    "CONFIG.DATA.FRAME_OFFSET": _at_least(0),
+    "CONFIG.DATA.MAX_PIXELS": _at_least(1, "pixel"),
+    "CONFIG.DATA.MAX_FRAMES": _at_least(1, "frame"),
+    "CONFIG.DATA.MAX_SECONDS": _at_least(0, "seconds"),
     "CONFIG.DATA.MAX_BAD_SHARE": _within(0, 1),
     "CONFIG.DATA.READ_TIMEOUT": _at_least(0, "second"),
     "CONFIG.DATA.NUM_WORKERS": _at_least(0),

@@ -2,13 +2,13 @@
 
 import logging
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidrec.data.decoders.base import DECODERS, check_decoder
+from vidrec.data.decoders.reading import ReadOptions
 from vidrec.data.opencv import import_cv2
 from vidrec.registry import Registry
-from vidrec.utils.errors import ConfigError, DataError
+from vidrec.utils.errors import ConfigError
 from vidrec.utils.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ SAMPLERS = Registry(
 )
 
 # Arguments that build_dataset and build_sampler supply, for whoever checks a section without building it.
-DATASET_GIVEN = ("table", "clip_len", "frame_stride", "short_side", "squeeze_to", "decoder")
+DATASET_GIVEN = ("table", "clip_len", "frame_stride", "short_side", "squeeze_to", "decoder", "reading")
 SAMPLER_GIVEN = ("num_samples", "batch_size", "labels", "rank", "world_size", "seed")
 
 Split = Literal["train", "val", "test"]
@@ -169,21 +169,10 @@ def class_names(cfg: Any) -> list[str] | None:
     Raises:
         DataError: it is neither, or has another number of names than NUM_CLASSES.
     """
-    from vidrec.data.annotations import read_class_names
-    from vidrec.model_zoo import labels
+    from vidrec.data.annotations.classes import named_classes
 
     data = cfg.CONFIG.DATA
-    if not data.CLASS_NAMES:
-        return None
-    known = labels.data_sets()
-    if data.CLASS_NAMES in known:
-        return read_class_names(labels.label_file(data.CLASS_NAMES), num_classes=data.NUM_CLASSES)
-    if not Path(data.CLASS_NAMES).is_file():
-        raise DataError(
-            f"CONFIG.DATA.CLASS_NAMES is {data.CLASS_NAMES!r}, which is no file; it must be a text file with one class name a line, or one "
-            f"of {', '.join(known)}. Check the path.{did_you_mean(data.CLASS_NAMES, known)}"
-        )
-    return read_class_names(data.CLASS_NAMES, num_classes=data.NUM_CLASSES)
+    return named_classes(data.CLASS_NAMES, num_classes=data.NUM_CLASSES)
 
 
 def _multi_label_text(what: str, table: "VideoTable") -> str:
@@ -212,7 +201,18 @@ def _common_arguments(data: Any) -> dict[str, Any]:
         "short_side": data.SHORT_SIDE_SIZE,
         "squeeze_to": None if data.KEEP_ASPECT_RATIO else (data.NEW_HEIGHT, data.NEW_WIDTH),
         "decoder": data.DECODER,
+        "reading": _read_options(data),
     }
+
+
+def _read_options(data: Any) -> ReadOptions:
+    return ReadOptions(
+        max_pixels=data.MAX_PIXELS,
+        max_frames=data.MAX_FRAMES,
+        max_seconds=data.MAX_SECONDS,
+        frame_template=data.FRAME_TEMPLATE,
+        frame_offset=data.FRAME_OFFSET,
+    )
 
 
 def _train_arguments(cfg: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from vidrec.data.augment_ops import apply_plan
 from vidrec.data.pipelines import EvalPipeline, TrainClip, TrainPipeline
 from vidrec.data.samplers import SampleKey
 from vidrec.data.views import TrainCrop, ViewGrid
-from vidrec.data.watch import reading
+from vidrec.data.watch import watched
 from vidrec.registry import hands_on
 from vidrec.utils.errors import DataError, VideoError
 
@@ -124,7 +124,7 @@ class ClipDataset(Dataset[ClipSample]):
             index, rngs = self._draw_video(keys, attempt)
             path = self.table.path(index)
             try:
-                with reading(path):
+                with watched(path):
                     clips = pipeline(self.table.source(index), *rngs, span=self.table.span(index))
             except VideoError as error:
                 failures.append(Failure(path, str(error)))
@@ -165,40 +165,18 @@ class ClipDataset(Dataset[ClipSample]):
         return self.pipeline.protocol() | {"seed": self.seed, "augment": asdict(self.augment), "flip_labels": self.flip_labels}
 
 
+@hands_on(EvalPipeline)
 class MultiViewDataset(Dataset[EvalVideo]):
     """One item per video, without chance: its unique frames and the grid of its views.
 
     Args:
         table: the list of videos; `VideoTable.from_paths([path])` for a single one.
-        clip_len, frame_stride, num_clips, num_crops, num_segments, short_side, crop_size, squeeze_to, decoder: as in EvalPipeline.
+        pipeline: as in EvalPipeline.
     """
 
-    def __init__(
-        self,
-        table: VideoTable,
-        *,
-        clip_len: int,
-        frame_stride: int,
-        num_clips: int = 1,
-        num_crops: int = 1,
-        num_segments: int = 1,
-        short_side: int = 256,
-        crop_size: int = 256,
-        squeeze_to: tuple[int, ...] | None = None,
-        decoder: str = "auto",
-    ):
+    def __init__(self, table: VideoTable, **pipeline: Any):
         self.table = table
-        self.pipeline = EvalPipeline(
-            clip_len=clip_len,
-            frame_stride=frame_stride,
-            num_clips=num_clips,
-            num_crops=num_crops,
-            num_segments=num_segments,
-            short_side=short_side,
-            crop_size=crop_size,
-            squeeze_to=squeeze_to,
-            decoder=decoder,
-        )
+        self.pipeline = EvalPipeline(**pipeline)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -207,7 +185,7 @@ class MultiViewDataset(Dataset[EvalVideo]):
         """The video of a row; one that cannot be read comes with its failure and is never replaced."""
         path, label = self.table.path(index), self.table.label(index)
         try:
-            with reading(path):
+            with watched(path):
                 frames, views = self.pipeline(self.table.source(index), self.table.span(index))
         except VideoError as error:
             nothing = ViewGrid(np.empty((0, self.pipeline.clip_len), np.int64), np.empty((0, 4), np.int64))

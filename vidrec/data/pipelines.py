@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vidrec.data.crops import corner_crop, resized_crop
-from vidrec.data.decoders import VideoBytes, VideoReader, decoder_version, open_video
+from vidrec.data.decoders import DEFAULTS, ReadOptions, VideoBytes, VideoReader, decoder_version, open_video
 from vidrec.data.multigrid import ClipShape
 from vidrec.data.sampling import segment_frames, view_frames
 from vidrec.data.spans import Span, span_frames
@@ -61,6 +62,7 @@ class TrainPipeline:
         flip_prob: probability of mirroring left to right.
         squeeze_to: (height, width) that every frame is brought to first, aspect distorted; None keeps the aspect.
         decoder: a name of DECODERS.
+        reading: limits on what is read, and names of frame files.
     """
 
     clip_len: int
@@ -78,6 +80,7 @@ class TrainPipeline:
     flip_prob: float = 0.5
     squeeze_to: tuple[int, int] | None = None
     decoder: str = "auto"
+    reading: ReadOptions = DEFAULTS
 
     def __post_init__(self) -> None:
         if self.crop == "short_side" and self.crop_size > round(self.short_side * self.scale_range[0]):
@@ -88,7 +91,7 @@ class TrainPipeline:
 
     def __call__(self, path: str | VideoBytes, *rngs: np.random.Generator, span: Span | None = None) -> list[TrainClip]:
         """A clip from the span for each generator, from one decode; the same generator state gives the same clip. Raises VideoError."""
-        with open_video(path, self.decoder) as reader:
+        with open_video(path, self.decoder, self.reading) as reader:
             first, num_frames = part_of(reader, span, path)
             indices = [first + self.choose_frames(num_frames, rng) for rng in rngs]
             unique = np.unique(np.concatenate(indices))  # what clips share, and the repeats of a short video, is decoded once
@@ -147,7 +150,7 @@ class EvalPipeline:
         num_segments: above 1, the one clip has clip_len frames from the center of each of so many segments; num_clips must be 1.
         short_side: of the resized frame, pixels.
         crop_size: side of the square crops, pixels.
-        clip_len, frame_stride, squeeze_to, decoder: as in TrainPipeline.
+        clip_len, frame_stride, squeeze_to, decoder, reading: as in TrainPipeline.
 
     Example: 10 clips x 3 crops -> 30 views of clip_len frames; frames that clips share are decoded and kept once.
     """
@@ -161,6 +164,7 @@ class EvalPipeline:
     crop_size: int = 256
     squeeze_to: tuple[int, int] | None = None
     decoder: str = "auto"
+    reading: ReadOptions = DEFAULTS
 
     def __post_init__(self) -> None:
         if self.num_segments > 1 and self.num_clips > 1:
@@ -170,7 +174,8 @@ class EvalPipeline:
 
     def __call__(self, path: str | VideoBytes, span: Span | None = None) -> tuple[Tensor, ViewGrid]:
         """Unique frames [N, h, w, 3] uint8 of the span and the views cut from them. Raises VideoError."""
-        with open_video(path, self.decoder) as reader:
+        size = partial(resized_size, short_side=self.short_side, squeeze_to=self.squeeze_to)
+        with open_video(path, self.decoder, self.reading, size=size) as reader:
             first, num_frames = part_of(reader, span, path)
             clips = first + self.choose_frames(num_frames)
             resized = self.transform(decoded_parts(reader, np.unique(clips)))
@@ -185,7 +190,7 @@ class EvalPipeline:
         return view_frames(**common, num_segments=self.num_clips)
 
     def transform(self, parts: Iterator[np.ndarray]) -> np.ndarray:
-        """Parts [n, H, W, 3] uint8 of the unique frames -> [N, h, w, 3], resized."""
+        """Parts [n, H, W, 3] uint8 of the unique frames -> [N, h, w, 3], resized where the reader has not done it."""
         done = []
         for part in parts:
             size = resized_size(*part.shape[1:3], short_side=self.short_side, squeeze_to=self.squeeze_to)

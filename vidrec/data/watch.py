@@ -45,7 +45,7 @@ def join(board: Board, worker: int) -> None:
 
 
 @contextmanager
-def reading(path: str) -> Iterator[None]:
+def watched(path: str) -> Iterator[None]:
     """Says that this process reads a video until the block ends. Outside of loader processes nothing happens."""
     if _mine is None:
         yield

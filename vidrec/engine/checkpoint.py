@@ -29,6 +29,7 @@ FREE_KEYS = (
     "CONFIG.DATA.TRAIN_DATA_PATH",
     "CONFIG.DATA.VAL_DATA_PATH",
     "CONFIG.DATA.MAX_BAD_SHARE",
+    "CONFIG.DATA.MAX_SECONDS",
     "CONFIG.DATA.CLASS_NAMES",
     "CONFIG.DATA.TEST_NUM_SEGMENT",
     "CONFIG.DATA.TEST_NUM_CROP",
@@ -55,13 +56,14 @@ class Checkpointer:
     Args:
         folder: where the checkpoints are; made where missing.
         config: the resolved config as YAML text, kept in every checkpoint.
+        decoder: what decodes the videos, with its version, kept in every checkpoint; another one gives slightly other frames.
 
     Raises:
         CheckpointError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, *, config: str, seed: int):
-        self.folder, self.config, self.seed = folder, config, seed
+    def __init__(self, folder: Path, *, config: str, seed: int, decoder: str = ""):
+        self.folder, self.config, self.seed, self.decoder = folder, config, seed, decoder
         run_on_main(self._prepare)
 
     def _prepare(self) -> None:
@@ -104,7 +106,7 @@ class Checkpointer:
             "seed": self.seed,
             "config": self.config,
             "world_size": world_size(),
-            "versions": {"vidrec": vidrec.__version__, "torch": str(torch.__version__)},
+            "versions": {"vidrec": vidrec.__version__, "torch": str(torch.__version__), "decoder": self.decoder},
         }
         run_on_main(_write, path, content)
 
@@ -144,6 +146,9 @@ class Checkpointer:
             logger.info("no checkpoint in %s yet: the run starts from the beginning", self.folder)
             return None
         _refuse_other_config(yaml.safe_load(content["config"]), yaml.safe_load(self.config))
+        before = content["versions"].get("decoder", self.decoder)
+        if before != self.decoder:
+            logger.warning("the run decoded its videos with %s and goes on with %s: their frames may differ a little", before, self.decoder)
         logger.info("going on after epoch %d", content["epoch"])
         return content
 

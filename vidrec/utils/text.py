@@ -1,7 +1,10 @@
 """Small text helpers shared by error messages."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+FRAME_TEMPLATE = re.compile(r"([^%/\\]*)%(?:0\d+)?d([^%/\\]*)")  # a file name with one place for a number, and what stands around it
 
 
 def close_matches(word: str, names: Iterable[str], count: int = 3) -> list[str]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from vidrec.model_zoo import labels
 from vidrec.utils.errors import DataError
 from vidrec.utils.text import did_you_mean
 
@@ -106,6 +107,25 @@ def unquoted(field: bytes) -> bytes:
 def text_of(field: bytes) -> str:
     """A field as text, for people and for names."""
     return field.decode("utf-8", "replace")
+
+
+def named_classes(names: str, *, num_classes: int) -> list[str] | None:
+    """The class names that CONFIG.DATA.CLASS_NAMES means, a data set of the zoo or a file; None for ''.
+
+    Raises:
+        DataError: it is neither, or has another number of names than num_classes.
+    """
+    if not names:
+        return None
+    known = labels.data_sets()
+    if names in known:
+        return read_class_names(labels.label_file(names), num_classes=num_classes)
+    if not Path(names).is_file():
+        raise DataError(
+            f"CONFIG.DATA.CLASS_NAMES is {names!r}, which is no file; it must be a text file with one class name a line, or one "
+            f"of {', '.join(known)}. Check the path.{did_you_mean(names, known)}"
+        )
+    return read_class_names(names, num_classes=num_classes)
 
 
 def read_class_names(path: str | Path, *, num_classes: int) -> list[str]:

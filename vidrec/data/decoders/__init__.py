@@ -2,5 +2,6 @@
 
 from vidrec.data.decoders.base import DECODERS, VideoReader, decoder_version, open_video
 from vidrec.data.decoders.memory import VideoBytes
+from vidrec.data.decoders.reading import DEFAULTS, ReadOptions
 
-__all__ = ["DECODERS", "VideoBytes", "VideoReader", "decoder_version", "open_video"]
+__all__ = ["DECODERS", "DEFAULTS", "ReadOptions", "VideoBytes", "VideoReader", "decoder_version", "open_video"]

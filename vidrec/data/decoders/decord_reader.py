@@ -1,13 +1,16 @@
-"""decord: right for plain mp4 files; `auto` knows which."""
+"""decord: right for plain mp4 files only; kept for those who name it."""
 
 import importlib
+import re
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from vidrec.data.decoders.base import frame_indices
+from vidrec.data.decoders.numbered import NumberedReader
+from vidrec.data.decoders.pyav_source import check_header
+from vidrec.data.decoders.reading import DEFAULTS, ReadOptions, Size
 from vidrec.utils.errors import UserError, VideoError
+
+_PLACE = re.compile(r"^\[[\d:]+\] \S+:\d+: ")  # time and line of its source that decord puts before what it says
 
 
 def import_decord():
@@ -23,52 +26,47 @@ def import_decord():
     return decord
 
 
-class DecordReader:
-    """Frames as decord gives them. It repeats the last frame silently where a file has an edit list, and refuses narrow frames,
-    whose padding it takes for a fourth channel: prefer `auto`.
+class DecordReader(NumberedReader):
+    """Frames as decord gives them. It repeats the last frame silently where a file has an edit list: prefer `auto`.
 
     Args:
         path: absolute path of a local file.
+        reading, size: as in NumberedReader.
 
     Raises:
-        VideoError: decord cannot open the file; names the path and the reason.
+        VideoError: decord cannot open the file, or gives frames without 3 channels; names the path and the reason.
         UserError: decord is not installed.
     """
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, reading: ReadOptions = DEFAULTS, size: Size | None = None):
         decord = import_decord()
-        self._path = path
+        super().__init__(path, reading, size)
         self._failures = (decord.DECORDError, RuntimeError)
+        check_header(path, self._guard)  # decord tells a frame's size when it has decoded it
         try:
             self._reader = decord.VideoReader(path, num_threads=1)
             self._count = len(self._reader)
             self.fps = float(self._reader.get_avg_fps())
         except self._failures as error:
             raise self._unreadable(error) from error
+        self._guard.check_frames(self._count)
 
-    def __len__(self) -> int:
-        return self._count
-
-    def get_frames(self, indices) -> Tensor:
-        """[N] frame numbers -> [N, H, W, 3] uint8 RGB; each frame is decoded once, in rising order, which decord does best."""
-        wanted = frame_indices(indices, self._count, self._path)
-        unique, inverse = np.unique(wanted, return_inverse=True)
+    def _read(self, numbers: np.ndarray) -> np.ndarray:
         try:
-            frames = torch.from_numpy(self._reader.get_batch(unique).asnumpy())
+            return self._read_pieces(self._decode, numbers)
         except self._failures as error:
             raise self._unreadable(error) from error
-        return frames if np.array_equal(wanted, unique) else frames[torch.from_numpy(inverse)]
+
+    def _decode(self, numbers: np.ndarray) -> np.ndarray:
+        frames = self._reader.get_batch(numbers).asnumpy()
+        if frames.shape[-1] != 3:  # the padding of narrow rows taken for more channels
+            raise self._unreadable(RuntimeError(f"frames of {frames.shape[-1]} channels where 3 are wanted"))
+        return frames
 
     def _unreadable(self, error: Exception) -> VideoError:
         words = str(error).strip().splitlines()
-        reason = words[0].strip("'\"") if words else type(error).__name__
+        reason = _PLACE.sub("", words[0]).strip("'\"") if words else type(error).__name__
         return VideoError(f"{self._path} cannot be read: decord says: {reason}; a video file is wanted. Try CONFIG.DATA.DECODER 'pyav'.")
 
     def close(self) -> None:
         self._reader = None  # the file is closed when the last reference goes
-
-    def __enter__(self) -> "DecordReader":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()

@@ -30,14 +30,27 @@ class Frames(Protocol):
 
 def make_frames(source: Source) -> Frames:
     """Indexed frames where the packets' headers can be trusted, counted frames elsewhere."""
-    if source.container.format.name in INDEXED_CONTAINERS and source.stream.codec_context.codec.canonical_name in INDEXED_CODECS:
-        packets = [
-            PacketInfo(packet.pts, packet.is_keyframe, packet.is_discard, packet.is_corrupt) for packet in source.packets() if packet.size
-        ]
+    if is_indexed(source):
+        packets = read_packets(source)
         if untrusted(packets, header_count=source.stream.frames) is None:
             return IndexedFrames(source, PacketIndex(packets))
         source.reopen()
     return CountedFrames(source)
+
+
+def is_indexed(source: Source) -> bool:
+    """Whether container and codec are of those whose packets can stand for frames."""
+    return source.container.format.name in INDEXED_CONTAINERS and source.stream.codec_context.codec.canonical_name in INDEXED_CODECS
+
+
+def read_packets(source: Source) -> list[PacketInfo]:
+    """The headers of all packets of the stream, in the order of the file. Raises VideoError over the guard's limits."""
+    packets = []
+    for packet in source.packets():
+        if packet.size:
+            packets.append(PacketInfo(packet.pts, packet.is_keyframe, packet.is_discard, packet.is_corrupt))
+            source.guard.check_frames(len(packets))
+    return packets
 
 
 class IndexedFrames:
@@ -119,6 +132,7 @@ class CountedFrames:
         size = 0
         for frame in decode_packets(source.packets()):
             self._count += 1
+            source.guard.check_frames(self._count)
             size += sum(plane.buffer_size for plane in frame.planes)
             if size > KEEP_BYTES:
                 self._kept = None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import av
 
+from vidrec.data.decoders.reading import Guard
 from vidrec.utils.errors import VideoError
 
 
@@ -13,30 +14,33 @@ class Source:
 
     Args:
         path: absolute path of a local file.
-        container: the same file already opened by `open_container`; the source closes it.
+        guard: holds it to its limits.
     """
 
-    def __init__(self, path: str, container: av.container.InputContainer | None = None):
-        self.path = path
-        self._open(container if container is not None else open_container(path))
+    def __init__(self, path: str, guard: Guard):
+        self.path, self.guard = path, guard
+        self._open()
 
     def reopen(self) -> None:
         self.close()
-        self._open(open_container(self.path))
+        self._open()
 
     def packets(self) -> Iterator[av.Packet]:
         """The stream's packets from the current place; the last, empty one asks the decoder for the frames that it holds back."""
-        return self.container.demux(self.stream)
+        for packet in self.container.demux(self.stream):
+            self.guard.check_time()
+            yield packet
 
     def close(self) -> None:
         self.container.close()
 
-    def _open(self, container: av.container.InputContainer) -> None:
-        self.container = container
+    def _open(self) -> None:
+        self.container = open_container(self.path)
         try:
-            self.stream = video_stream(container, self.path)
+            self.stream = video_stream(self.container, self.path)
+            self.guard.check_pixels(self.stream.codec_context.height, self.stream.codec_context.width)
         except VideoError:
-            container.close()
+            self.container.close()
             raise
         self.stream.codec_context.thread_count = 1
 
@@ -54,6 +58,17 @@ def open_container(path: str) -> av.container.InputContainer:
     except UnicodeEncodeError as error:
         shown = os.fsencode(path)
         raise VideoError(f"{shown!r} cannot be read: its name is not UTF-8; FFmpeg takes UTF-8 names only. Rename the file.") from error
+
+
+def check_header(path: str, guard: Guard) -> None:
+    """Holds the frame size in a file's header to the guard's limit, for decoders that tell it too late. Leaves bad files to them."""
+    try:
+        with open_container(path) as container:
+            stream = video_stream(container, path)
+            height, width = stream.codec_context.height, stream.codec_context.width
+    except VideoError:
+        return
+    guard.check_pixels(height, width)
 
 
 def video_stream(container: av.container.InputContainer, path: str) -> av.VideoStream:
