@@ -49,6 +49,10 @@ class DecordReader:
     def __len__(self) -> int:
         return self._count
 
+    def frame_times(self) -> np.ndarray:
+        """[N] seconds at which each frame is shown, from decord's index of the file."""
+        return self._reader.get_frame_timestamp(range(self._count))[:, 0].astype(np.float64)
+
     def get_frames(self, indices) -> Tensor:
         """[N] frame numbers -> [N, H, W, 3] uint8 RGB; each frame is decoded once, in rising order, which decord does best."""
         wanted = frame_indices(indices, self._count, self._path)

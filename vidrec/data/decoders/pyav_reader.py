@@ -42,6 +42,11 @@ class PyAVReader:
     def __len__(self) -> int:
         return len(self._frames)
 
+    def frame_times(self) -> np.ndarray | None:
+        """[N] seconds at which each frame is shown, as the file says; None where it does not say so for every frame."""
+        pts = self._frames.pts
+        return None if pts is None else pts * float(self._source.stream.time_base)
+
     def get_frames(self, indices) -> Tensor:
         """[N] frame numbers -> [N, H, W, 3] uint8 RGB; each frame is decoded once, however often it is asked for.
 
