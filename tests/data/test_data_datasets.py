@@ -197,6 +197,11 @@ def test_protocol_names_every_choice_and_fits_json(folder):
         "crop_size": 40,
         "squeeze_to": None,
         "resize": "cv2.INTER_LINEAR",
+        "sampling": "reference",
+        "clip_starts": "reference",
+        "target_fps": 0.0,
+        "short_video": "repeat_last",
+        "crops": "slides",
         "num_views": 30,
     }
     assert len(dataset.annotation_sha256) == 64

@@ -1,9 +1,11 @@
 """Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from vidrec.config.protocols import resolve_protocol
 from vidrec.data.decoders.base import DECODERS, check_decoder
 from vidrec.data.opencv import import_cv2
 from vidrec.registry import Registry
@@ -20,7 +22,7 @@ __all__ = ["DATASETS", "DECODERS", "SAMPLERS", "build_dataset", "build_loader", 
 
 DATASETS = Registry(
     "dataset",
-    {"ClipDataset": "vidrec.data.datasets:ClipDataset", "MultiViewDataset": "vidrec.data.datasets:MultiViewDataset"},
+    {"ClipDataset": "vidrec.data.datasets:ClipDataset", "MultiViewDataset": "vidrec.data.multiview:MultiViewDataset"},
 )
 SAMPLERS = Registry(
     "sampler",
@@ -38,7 +40,7 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
     """The dataset of a split, its annotation file read and checked.
 
     train: random clips of DATA.TRAIN_*. val: one center clip and crop of CROP_SIZE of DATA.VAL_*. test: TEST_NUM_SEGMENT x
-    TEST_NUM_CROP views of SHORT_SIDE_SIZE of DATA.VAL_*.
+    TEST_NUM_CROP views of DATA.VAL_*, as TEST.PROTOCOL says.
 
     Raises:
         DataError: annotation file or data folder missing, empty list, wrong lines.
@@ -60,8 +62,10 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
         _warn_of_repeats(table, data.VAL_ANNO_PATH)
     given = {"train": _train_arguments, "val": _val_arguments, "test": _test_arguments}[split](cfg)
     section = data.TRAIN_DATASET if train else data.VAL_DATASET
+    if split == "test":
+        section = _without_overridden(section, resolve_protocol(cfg.CONFIG).overridden)
     try:
-        return DATASETS.build(section, table=table, **_common_arguments(data), **given)
+        return DATASETS.build(section, table=table, **(_common_arguments(data) | given))
     except ValueError as error:
         raise ConfigError([f"CONFIG.DATA ({split}): {error} Change CONFIG.DATA.CROP_SIZE, SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
 
@@ -117,6 +121,12 @@ def class_names(cfg: Any) -> list[str] | None:
     return read_class_names(data.CLASS_NAMES, num_classes=data.NUM_CLASSES)
 
 
+def _without_overridden(section: Mapping[str, Any], overridden: tuple[str, ...]) -> dict[str, Any]:
+    """A component section without what TEST.* sets, which goes before the component's own arguments."""
+    taken = {*overridden, *(("short_side", "squeeze_to") if "resize" in overridden else ())}
+    return {key: value for key, value in section.items() if key.lower() not in taken}
+
+
 def _warn_of_repeats(table: "VideoTable", path: str) -> None:
     repeats = table.repeats()
     if len(repeats):
@@ -144,14 +154,32 @@ def _train_arguments(cfg: Any) -> dict[str, Any]:
         "crop_size": data.CROP_SIZE,
         "scale_range": tuple(data.SCALE_RANGE),
         "flip_prob": data.FLIP_PROB,
+        **_sampling_arguments(data),
         "seed": cfg.CONFIG.TRAIN.SEED,
     }
 
 
 def _val_arguments(cfg: Any) -> dict[str, Any]:
-    return {"num_segments": cfg.CONFIG.DATA.NUM_SEGMENT, "crop_size": cfg.CONFIG.DATA.CROP_SIZE}
+    data = cfg.CONFIG.DATA
+    return {"num_segments": data.NUM_SEGMENT, "crop_size": data.CROP_SIZE, **_sampling_arguments(data)}
+
+
+def _sampling_arguments(data: Any) -> dict[str, Any]:
+    return {"sampling": data.SAMPLING, "target_fps": data.TARGET_FPS, "short_video": data.SHORT_VIDEO}
 
 
 def _test_arguments(cfg: Any) -> dict[str, Any]:
-    data = cfg.CONFIG.DATA
-    return {"num_clips": data.TEST_NUM_SEGMENT, "num_crops": data.TEST_NUM_CROP, "crop_size": data.SHORT_SIDE_SIZE}
+    protocol = resolve_protocol(cfg.CONFIG)
+    return {
+        "num_clips": protocol.num_clips,
+        "num_crops": protocol.num_crops,
+        "clip_len": protocol.clip_len,
+        "frame_stride": protocol.frame_stride,
+        "clip_starts": protocol.clip_starts,
+        "target_fps": protocol.target_fps,
+        "short_video": protocol.short_video,
+        "squeeze_to": protocol.squeeze_to,
+        "short_side": protocol.short_side,
+        "crop_size": protocol.crop_size,
+        "crops": protocol.crops,
+    }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from vidrec.config.protocols import resolve_protocol
 from vidrec.config.zoo import find_row
 from vidrec.model_zoo import specs
 from vidrec.registry import Registry
@@ -110,7 +111,7 @@ def build_model(cfg: "CfgNode", load_weights: bool = True) -> "Recognizer":
     """
     model_cfg, data = cfg.CONFIG.MODEL, cfg.CONFIG.DATA
     sections = {key: _section(model_cfg, key) for key in _COMPONENTS}
-    _check_clips(sections, data)
+    _check_clips(sections, cfg.CONFIG)
     model = assemble(
         sections,
         num_classes=data.NUM_CLASSES,
@@ -190,14 +191,14 @@ def _section(model_cfg: "CfgNode", key: str) -> dict[str, Any]:
     return own if own.get("TYPE", published.get("TYPE")) != published.get("TYPE") else {**published, **own}
 
 
-def _check_clips(sections: Mapping[str, Mapping[str, Any]], data: "CfgNode") -> None:
+def _check_clips(sections: Mapping[str, Mapping[str, Any]], config: "CfgNode") -> None:
     """Raises ConfigError where the network cannot take the clips of training, or the views of a test; a run without numbers tells."""
     import torch
 
-    test_crop = data.VAL_DATASET.get("CROP_SIZE", data.SHORT_SIDE_SIZE)
+    data, test = config.DATA, resolve_protocol(config)
     clips = {
         "training": (data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE),
-        "test": (data.CLIP_LEN, test_crop),
+        "test": (test.clip_len, test.crop_size),
     }
     with torch.device("meta"):
         model = assemble(sections, num_classes=1).eval()
