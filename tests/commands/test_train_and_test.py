@@ -151,7 +151,8 @@ def test_test_finds_the_newest_run_of_a_name_with_the_start_time(config):
 
 def test_protocol_names_every_choice_behind_the_number(tested):
     protocol = json.loads((tested / "result.json").read_text())["protocol"]
-    assert protocol["average"] == "mean of the views' logits" and protocol["mean"] == [0.485, 0.456, 0.406]
+    assert (protocol["name"], protocol["overridden"], protocol["average"]) == ("reference", [], "logits_mean")
+    assert protocol["mean"] == [0.485, 0.456, 0.406]
     assert (protocol["clip_len"], protocol["frame_stride"], protocol["num_clips"], protocol["num_crops"]) == (4, 2, 3, 3)
     assert protocol["decoder"].startswith("auto (av ")
     assert protocol["reading"]["max_pixels"] == 67108864 and protocol["reading"]["frame_template"] == "img_%05d.jpg"

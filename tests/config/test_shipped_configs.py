@@ -9,6 +9,7 @@ from config_files import BASES, CONFIGS, ROOT, commands, header, name_of
 from vidrec import load_config
 from vidrec.commands.runs import component_mistakes
 from vidrec.config.defaults import get_cfg_defaults
+from vidrec.config.protocols import resolve_protocol
 from vidrec.config.source import read_layers
 from vidrec.models.build import build_model
 
@@ -40,16 +41,16 @@ def test_commands_of_the_header_load_the_config(path):
         assert component_mistakes(load_config(ROOT / command.config, command.overrides)) == []
 
 
-def shapes(data):
+def shapes(config):
     """The shape of a clip in training and of a view in a test, without the batch."""
-    crop = data.VAL_DATASET.get("CROP_SIZE", data.SHORT_SIDE_SIZE)
-    return (data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE), (data.CLIP_LEN, crop)
+    data, test = config.DATA, resolve_protocol(config)
+    return (data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE), (test.clip_len, test.crop_size)
 
 
 def one_of_each_kind():
     """For every kind of backbone and every pair of shapes the first config that has them."""
     models = {path: load_config(path).CONFIG for path in CONFIGS}
-    return list({(cfg.MODEL.BACKBONE.TYPE, shapes(cfg.DATA)): path for path, cfg in reversed(models.items())}.values())
+    return list({(cfg.MODEL.BACKBONE.TYPE, shapes(cfg)): path for path, cfg in reversed(models.items())}.values())
 
 
 @pytest.mark.parametrize("path", one_of_each_kind(), ids=name_of)
@@ -57,7 +58,7 @@ def test_network_takes_the_clips_of_training_and_the_views_of_the_test(path):
     cfg = load_config(path)
     with torch.device("meta"):
         model = build_model(cfg, load_weights=False).eval()
-        outputs = [model(torch.empty(1, 3, frames, side, side)) for frames, side in shapes(cfg.CONFIG.DATA)]
+        outputs = [model(torch.empty(1, 3, frames, side, side)) for frames, side in shapes(cfg.CONFIG)]
     assert [tuple(output.shape) for output in outputs] == [(1, cfg.CONFIG.DATA.NUM_CLASSES)] * 2
 
 

@@ -6,7 +6,9 @@ import pytest
 from config_files import CONFIGS, FOLDER, ROOT, commands, header, name_of
 
 from vidrec import load_config
+from vidrec.config.protocols import resolve_protocol
 from vidrec.config.zoo import find_row
+from vidrec.data.view_crops import make_crops
 from vidrec.model_zoo import specs
 from vidrec.model_zoo.labels import data_sets
 from vidrec.model_zoo.weights import FILES, published
@@ -28,6 +30,21 @@ every_row = pytest.mark.parametrize("path", BY_PATH, ids=name_of)
 def clip_and_views(data):
     clip = [data.CLIP_LEN * data.NUM_SEGMENT, data.FRAME_RATE, data.CROP_SIZE]
     return clip, [data.TEST_NUM_SEGMENT, data.TEST_NUM_CROP]
+
+
+# (section, crops) -> clip starts, crops of a 256 x 340 frame that are mirrored, what is averaged
+SECTION_TESTS = {
+    ("torch", 3): ("reference", 0, "logits_mean"),
+    ("torch", 10): ("reference", 0, "logits_mean"),
+    ("mxnet", 3): ("segment_centers", 0, "feature_mean"),
+    ("mxnet", 10): ("segment_centers", 5, "feature_mean"),
+}
+
+
+def placed_views(config):
+    test = resolve_protocol(config)
+    crops = make_crops(test.crops, 256, 340, crop_size=224, num_crops=test.num_crops)
+    return test.clip_starts, int(crops.flips.sum()), test.average
 
 
 def test_every_published_row_has_exactly_one_config():
@@ -71,7 +88,8 @@ def test_clip_and_views_are_those_of_the_row(path):
     frames, views = (file.segments, [25, 10]) if cfg.MODEL.BACKBONE.TYPE in TWO_D else (clip.num_frames, [10, 3])
     assert clip_and_views(cfg.DATA) == ([frames, clip.frame_stride, clip.crop_size], views)
     assert file.segments == cfg.DATA.NUM_SEGMENT
-    assert cfg.DATA.VAL_DATASET.get("CROP_SIZE") == (clip.crop_size if file.section == "mxnet" else None)
+    assert placed_views(cfg) == SECTION_TESTS[file.section, views[1]]
+    assert resolve_protocol(cfg).crop_size == (clip.crop_size if file.section == "mxnet" else cfg.DATA.SHORT_SIDE_SIZE)
 
 
 @every_row
@@ -98,20 +116,21 @@ def test_data_set_is_that_of_the_row(path):
 
 
 def sizes(name):
-    data = load_config(FOLDER / f"{name}.yaml").CONFIG.DATA
+    config = load_config(FOLDER / f"{name}.yaml").CONFIG
+    data = config.DATA
     return (
         data.KEEP_ASPECT_RATIO,
         (data.NEW_HEIGHT, data.NEW_WIDTH),
         data.SHORT_SIDE_SIZE,
         data.CROP_SIZE,
-        data.VAL_DATASET.get("CROP_SIZE"),
+        resolve_protocol(config).crop_size,
     )
 
 
 def test_sizes_of_frames_and_crops():
-    assert sizes("kinetics400/i3d_resnet50_v1_kinetics400") == (False, (256, 340), 256, 224, None)
-    assert sizes("kinetics400/r2plus1d_v1_resnet18_kinetics400") == (False, (128, 171), 128, 112, None)
-    assert sizes("kinetics400/r2plus1d_v2_resnet152_kinetics400") == (True, (128, 171), 128, 112, None)
+    assert sizes("kinetics400/i3d_resnet50_v1_kinetics400") == (False, (256, 340), 256, 224, 256)
+    assert sizes("kinetics400/r2plus1d_v1_resnet18_kinetics400") == (False, (128, 171), 128, 112, 128)
+    assert sizes("kinetics400/r2plus1d_v2_resnet152_kinetics400") == (True, (128, 171), 128, 112, 128)
     assert sizes("kinetics400/mxnet/i3d_resnet50_v1_kinetics400")[2:] == (256, 224, 224)
     assert sizes("kinetics400/mxnet/c3d_kinetics400")[2:] == (128, 112, 112)
     assert sizes("ucf101/mxnet/inceptionv3_ucf101")[2:] == (340, 299, 299)
@@ -167,7 +186,8 @@ def test_fine_tuning_takes_published_weights_and_the_users_classes(file, name):
     assert cfg.MODEL.RESET_HEAD is not row.name.endswith("_custom")
     views = [25, 10] if cfg.MODEL.BACKBONE.TYPE in TWO_D else [10, 3]
     assert clip_and_views(cfg.DATA) == (list(row.clip[:3]), views)
-    assert cfg.DATA.VAL_DATASET.get("CROP_SIZE") == (cfg.DATA.CROP_SIZE if row.section == "mxnet" else None)
+    assert placed_views(cfg) == SECTION_TESTS[row.section, views[1]]
+    assert resolve_protocol(cfg).crop_size == (cfg.DATA.CROP_SIZE if row.section == "mxnet" else cfg.DATA.SHORT_SIDE_SIZE)
 
 
 def test_every_family_has_a_file_for_fine_tuning():

@@ -204,6 +204,11 @@ def test_protocol_names_every_choice_and_fits_json(folder):
             "frame_offset": 1,
         },
         "resize": "cv2.INTER_LINEAR",
+        "sampling": "reference",
+        "clip_starts": "reference",
+        "target_fps": 0.0,
+        "short_video": "repeat_last",
+        "crops": "slides",
         "num_views": 30,
     }
     assert len(dataset.annotation_sha256) == 64

@@ -6,9 +6,11 @@ from conftest import frame_numbers
 
 from vidrec.data.annotations import read_table
 from vidrec.data.datasets import ClipDataset, MultiViewDataset
-from vidrec.data.pipelines import EvalPipeline
+from vidrec.data.decoders import open_video
+from vidrec.data.eval_pipeline import EvalPipeline
 from vidrec.data.samplers import SampleKey
 from vidrec.data.spans import Span, span_frames
+from vidrec.data.timeline import Timeline
 from vidrec.utils.errors import VideoError
 
 
@@ -87,3 +89,20 @@ def test_span_beyond_the_video_is_a_failure_of_that_video(tmp_path, make_video):
 def test_equal_paths_with_other_spans_are_no_repeats(tmp_path, make_video):
     table = listed(tmp_path, make_video, "v.mp4 0 5 0\nv.mp4 5 9 0\nv.mp4 0 5 1\n")
     assert table.repeats().tolist() == [[0, 2]]
+
+
+def test_the_time_of_a_span_counts_from_its_first_frame():
+    even, uneven = Timeline(40, 20.0), Timeline(4, 10.0, np.array([0.0, 0.1, 0.3, 0.4]))
+    assert even.part(10, 5) == Timeline(5, 20.0)
+    part = uneven.part(1, 2)
+    assert part.num_frames == 2 and part.times.tolist() == pytest.approx([0.0, 0.2])
+
+
+def test_a_target_rate_chooses_within_the_span(make_video):
+    """At half the rate: every second frame of the span, none outside it."""
+    path = str(make_video("v.mp4", 20, noisy=True))
+    with open_video(path) as reader:
+        half = reader.fps / 2
+    pipeline = EvalPipeline(clip_len=4, frame_stride=1, short_side=40, crop_size=32, sampling="dense", target_fps=half)
+    frames, _ = pipeline(path, Span(6, 14))
+    assert sorted(set(frame_numbers(frames.numpy() - 4.5))) == [6, 8, 10, 12]

@@ -24,7 +24,13 @@ MAY_IMPORT = {
     "vidrec": {"data", "models", "engine", *BELOW_DATA},  # __init__, which exports lazily
 }
 # Geometry and schedules are functions of numbers: no tensor, no file, no decoder.
-PURE = ("vidrec/data/sampling.py", "vidrec/data/views.py", "vidrec/data/crops.py", "vidrec/data/multigrid.py", "vidrec/engine/schedule.py")
+PURE = (
+    *(
+        f"vidrec/data/{name}.py"
+        for name in ("clip_sampling", "clip_starts", "crops", "multigrid", "sampling", "timeline", "view_crops", "views")
+    ),
+    "vidrec/engine/schedule.py",
+)
 NOT_PURE = {"torch", "torchvision", "cv2", "av", "decord", "pathlib", "os"}
 DOTTED = re.compile(r"vidrec(\.\w+)+(:\w+)?")
 

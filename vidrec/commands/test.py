@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.commands.cli import config_parser, run_command
+from vidrec.config.protocols import resolve_protocol
 from vidrec.config.zoo import find_row, zoo_name
 from vidrec.utils.errors import ConfigError, WeightsError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    description = "Test a network with TEST_NUM_SEGMENT x TEST_NUM_CROP views per video, on every device of this machine."
+    description = "Test a network with TEST_NUM_SEGMENT x TEST_NUM_CROP views per video, cut and averaged as CONFIG.TEST says."
     args = config_parser("test_ddp_pytorch.py", description).parse_args(argv)
     return run_command(lambda: _start(args.config_file, args.overrides))
 
@@ -41,15 +42,23 @@ def test(cfg: "CfgNode", config_file: str) -> None:
     """One process of a test: its share of the videos, then, on the main process, the files and the accuracies."""
     from vidrec.commands.runs import open_run, open_split
     from vidrec.data.build import class_names
+    from vidrec.engine.averages import ViewAverage
     from vidrec.engine.tester import Tester
     from vidrec.utils import dist
 
     cfg, folder = open_run(cfg)
-    data, views_per_batch = cfg.CONFIG.DATA, cfg.CONFIG.VAL.BATCH_SIZE
+    data = cfg.CONFIG.DATA
     names = class_names(cfg)
     dataset, _, loader = open_split(cfg, "test")
     model, weights = _build_tested(cfg, folder)
-    tester = Tester(model.to(dist.device()), device=dist.device(), mean=data.MEAN, std=data.STD, views_per_batch=views_per_batch)
+    tester = Tester(
+        model.to(dist.device()),
+        device=dist.device(),
+        mean=data.MEAN,
+        std=data.STD,
+        views_per_batch=cfg.CONFIG.VAL.BATCH_SIZE,
+        average=ViewAverage(resolve_protocol(cfg.CONFIG).average, getattr(model.head, "fc", None)),
+    )
     result = tester.run(loader, num_videos=len(dataset.table))
     subject = _Subject(config_file, weights, dataset, names, folder / (cfg.CONFIG.LOG.EVAL_DIR or "eval"))
     dist.run_on_main(_report, cfg, subject, result)
@@ -121,7 +130,7 @@ def _report(cfg: "CfgNode", subject: _Subject, result: "VideoScores") -> None:
     paths = [dataset.table.path(index) for index in range(len(dataset.table))]
     info = ResultInfo(
         protocol=_protocol(cfg, dataset),
-        num_views=data.TEST_NUM_SEGMENT * data.TEST_NUM_CROP,
+        num_views=resolve_protocol(cfg.CONFIG).num_views,
         annotation=data.VAL_ANNO_PATH,
         annotation_sha256=dataset.annotation_sha256,
         config=subject.config_file,
@@ -135,14 +144,12 @@ def _report(cfg: "CfgNode", subject: _Subject, result: "VideoScores") -> None:
 
 
 def _protocol(cfg: "CfgNode", dataset: Any) -> dict[str, Any]:
-    """Everything that decides a score beside the weights, in the words of the reference's protocol."""
-    data = cfg.CONFIG.DATA
+    """Everything that decides a score beside the weights: the dataset's own choices, and the protocol's name and average."""
+    data, protocol = cfg.CONFIG.DATA, resolve_protocol(cfg.CONFIG)
     return dataset.protocol() | {
-        "name": "reference",
-        "clips": "evenly from the first frame to the last; one clip is the center",
-        "crops": "squares sliding along the long side; one crop is the center",
-        "short_video": "the last frame is repeated",
-        "average": "mean of the views' logits",
+        "name": protocol.name,
+        "overridden": list(protocol.overridden),
+        "average": protocol.average,
         "mean": list(data.MEAN),
         "std": list(data.STD),
         "views_per_batch": cfg.CONFIG.VAL.BATCH_SIZE,
@@ -165,7 +172,8 @@ def _zoo_row(cfg: "CfgNode") -> "Row":
 
 
 def _accuracy_line(cfg: "CfgNode", measured: "Accuracies") -> str:
-    data = cfg.CONFIG.DATA
-    views = f"{data.TEST_NUM_SEGMENT * data.TEST_NUM_CROP} views ({data.TEST_NUM_SEGMENT} x {data.TEST_NUM_CROP})"
+    protocol = resolve_protocol(cfg.CONFIG)
+    views = f"{protocol.num_views} views ({protocol.num_clips} x {protocol.num_crops})"
+    changed = " changed" if protocol.overridden else ""
     line = f"top-1 {measured.top1:.4f}  top-{measured.k} {measured.top5:.4f}  mean class {measured.mean_class:.4f}"
-    return f"{line}  of {measured.num_videos} videos with {views}, {measured.num_failed} unreadable"
+    return f"{line}  of {measured.num_videos} videos with {views}, {measured.num_failed} unreadable, protocol {protocol.name}{changed}"

@@ -70,6 +70,23 @@ def _val() -> Node:
     return val
 
 
+def _test() -> Node:
+    test = Node()
+    # (new) whose way of testing: reference, reference_mxnet, pyslowfast, pyslowfast_offset, mmaction2, mmaction2_tsn, tsm, pytorchvideo,
+    # torchvision, videomae or videomae_sthsthv2. It decides what the keys below leave at '' or 0; docs/protocols.md has the table.
+    test.PROTOCOL = "reference"
+    test.CLIP_STARTS = ""  # (new) where the TEST_NUM_SEGMENT clips lie: a name of the table in docs/protocols.md
+    test.TARGET_FPS = 0.0  # (new) frames per second that FRAME_RATE counts; -1: the file's own; 0: the protocol's, else DATA.TARGET_FPS
+    test.SHORT_VIDEO = ""  # (new) where a clip outlasts its video: repeat_last, loop or center
+    # (new) frames are brought to: config: what DATA says; short_side or crop_size: this short side, aspect kept; 256: the same in pixels;
+    # 128x171: this height and width
+    test.RESIZE = ""
+    test.CROP_SIZE = 0  # (new) side of the square crops, pixels
+    test.CROPS = ""  # (new) where the TEST_NUM_CROP crops lie: slides, uniform, corners (10: with flips) or steps
+    test.AVERAGE = ""  # (new) of the views: logits_mean, prob_mean, prob_sum, or feature_mean (before the classifier)
+    return test
+
+
 def _augment() -> Node:
     """Probabilities and alphas of 0 are off. What each does, and its paper, is in docs/augmentation.md."""
     aug = Node()
@@ -113,6 +130,11 @@ def _data() -> Node:
     data.CLASS_NAMES = ""  # (new) file, a class name a line in order of label (or json), or a data set of the zoo (kinetics400); '': none
     data.CLIP_LEN = 16  # frames in a clip (in each segment)
     data.FRAME_RATE = 2  # distance between frames of a clip, in frames (the frame stride)
+    # (new) how training and validation choose frames: reference, dense (exact stride), segments (a dense clip in each of NUM_SEGMENT
+    # shares), uniform (single frames, one in each of NUM_SEGMENT * CLIP_LEN shares), dense_sample (so many frames spread over 64)
+    data.SAMPLING = "reference"
+    data.TARGET_FPS = 0.0  # (new) frames per second that FRAME_RATE counts, frames being chosen by their time; 0: the file's own
+    data.SHORT_VIDEO = "repeat_last"  # (new) where a clip of training or validation outlasts its video: repeat_last, loop or center
     data.NUM_SEGMENT = 1  # temporal segments of a training sample; a sample has NUM_SEGMENT * CLIP_LEN frames
     data.NUM_CROP = 1  # crops of a training sample; only 1 has a meaning
     data.TEST_NUM_SEGMENT = 10  # temporal clips of a test video
@@ -180,6 +202,7 @@ def get_cfg_defaults() -> Config:
     cfg.CONFIG = Node()
     cfg.CONFIG.TRAIN = _train()
     cfg.CONFIG.VAL = _val()
+    cfg.CONFIG.TEST = _test()
     cfg.CONFIG.INFERENCE = Node({"FEAT": False})  # the model returns pooled features instead of scores
     cfg.CONFIG.DATA = _data()
     cfg.CONFIG.MODEL = _model()

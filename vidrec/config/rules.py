@@ -6,6 +6,18 @@ from urllib.parse import urlsplit
 
 from yacs.config import CfgNode
 
+from vidrec.config.protocols import (
+    AVERAGES,
+    CLIP_STARTS,
+    CROPS,
+    DENSE_WINDOW,
+    PROTOCOLS,
+    RESIZE_PATTERN,
+    RESIZES,
+    SAMPLINGS,
+    SHORT_VIDEO,
+    resolve_protocol,
+)
 from vidrec.config.training_rules import training_rules
 from vidrec.model_zoo.specs import SECTIONS
 from vidrec.utils.text import FRAME_TEMPLATE
@@ -36,6 +48,10 @@ def _one_of(*choices: str) -> Rule:
 
 def _is_label(label: Any) -> bool:
     return isinstance(label, (int, str)) and not isinstance(label, bool)
+
+
+def _one_of_or_empty(*choices: str) -> Rule:
+    return Rule(lambda value: value in ("", *choices), f"one of {', '.join(choices)}, or '' for the protocol's")
 
 
 def _only(value: Any, why: str) -> Rule:
@@ -75,6 +91,20 @@ RULES: dict[str, Rule] = {
     "CONFIG.TRAIN.MULTIGRID.LONG_CYCLE_EPOCH": _RISING_EPOCHS,
     "CONFIG.VAL.FREQ": _at_least(0),
     "CONFIG.VAL.BATCH_SIZE": _at_least(1, "view"),
+    "CONFIG.TEST.PROTOCOL": _one_of(*PROTOCOLS),
+    "CONFIG.TEST.CLIP_STARTS": _one_of_or_empty(*CLIP_STARTS),
+    "CONFIG.TEST.TARGET_FPS": Rule(lambda value: value >= 0 or value == -1, "0, -1 for the file's own, or frames per second"),
+    "CONFIG.TEST.SHORT_VIDEO": _one_of_or_empty(*SHORT_VIDEO),
+    "CONFIG.TEST.RESIZE": Rule(
+        lambda text: text in ("", *RESIZES) or RESIZE_PATTERN.fullmatch(text) is not None,
+        f"one of {', '.join(RESIZES)}, pixels of the short side (256) or of both (128x171, height x width), or '' for the protocol's",
+    ),
+    "CONFIG.TEST.CROP_SIZE": _at_least(0),
+    "CONFIG.TEST.CROPS": _one_of_or_empty(*CROPS),
+    "CONFIG.TEST.AVERAGE": _one_of_or_empty(*AVERAGES),
+    "CONFIG.DATA.SAMPLING": _one_of(*SAMPLINGS),
+    "CONFIG.DATA.TARGET_FPS": _at_least(0),
+    "CONFIG.DATA.SHORT_VIDEO": _one_of(*SHORT_VIDEO),
     "CONFIG.DATA.NUM_CLASSES": _at_least(1),
     "CONFIG.DATA.CLIP_LEN": _at_least(1, "frame"),
     "CONFIG.DATA.FRAME_RATE": _at_least(1, "frame"),
@@ -142,6 +172,8 @@ def between_keys(cfg: CfgNode) -> Iterator[tuple[list[str], str]]:
     yield from _schedule_rules(cfg.CONFIG.TRAIN, cfg.CONFIG.LOG)
     yield from _size_rules(cfg.CONFIG.DATA)
     yield from training_rules(cfg.CONFIG.TRAIN, cfg.CONFIG.DATA)
+    yield from _sampling_rules(cfg.CONFIG.DATA)
+    yield from _test_rules(cfg.CONFIG)
     if cfg.DDP_CONFIG.WORLD_SIZE > 1:
         yield from _node_rules(cfg.DDP_CONFIG)
 
@@ -182,6 +214,40 @@ def _size_rules(data: CfgNode) -> Iterator[tuple[list[str], str]]:
     if crop > side:
         yield ["CONFIG.DATA.CROP_SIZE", "CONFIG.DATA.SHORT_SIDE_SIZE"], (
             f"CONFIG.DATA.CROP_SIZE is {crop} and SHORT_SIDE_SIZE is {side} pixels; the crop must fit in the frame: lower it."
+        )
+
+
+def _sampling_rules(data: CfgNode) -> Iterator[tuple[list[str], str]]:
+    keys, total = ["CONFIG.DATA.SAMPLING", "CONFIG.DATA.NUM_SEGMENT", "CONFIG.DATA.CLIP_LEN"], data.NUM_SEGMENT * data.CLIP_LEN
+    if data.SAMPLING == "dense" and data.NUM_SEGMENT > 1:
+        yield keys[:2], f"CONFIG.DATA.SAMPLING is dense and NUM_SEGMENT is {data.NUM_SEGMENT}; dense is one clip: set 1, or take segments."
+    if data.SAMPLING == "dense_sample" and total > DENSE_WINDOW:
+        yield keys, (
+            f"CONFIG.DATA.NUM_SEGMENT * CLIP_LEN is {total} frames; SAMPLING dense_sample spreads at most {DENSE_WINDOW}: take uniform."
+        )
+
+
+def _test_rules(config: CfgNode) -> Iterator[tuple[list[str], str]]:
+    """What the fields of a test's protocol demand of each other, whether they are its own or set in their place."""
+    keys = [f"CONFIG.TEST.{key}" for key in config.TEST]
+    if not all(RULES[f"CONFIG.TEST.{key}"].holds(value) for key, value in config.TEST.items()):
+        return
+    test = resolve_protocol(config)
+    counts, total = CROPS[test.crops], test.clip_len
+    if test.crop_size > test.short_side:
+        yield [*keys, "CONFIG.DATA.CROP_SIZE", "CONFIG.DATA.SHORT_SIDE_SIZE"], (
+            f"The test crop of CONFIG.TEST.PROTOCOL {test.name} has {test.crop_size} pixels and its frame's short side {test.short_side};"
+            " the crop must fit in the frame: lower CONFIG.TEST.CROP_SIZE, or name a larger CONFIG.TEST.RESIZE."
+        )
+    if counts and test.num_crops not in counts:
+        yield [*keys, "CONFIG.DATA.TEST_NUM_CROP"], (
+            f"CONFIG.DATA.TEST_NUM_CROP is {test.num_crops}; the crops of CONFIG.TEST.PROTOCOL {test.name} ({test.crops}) are"
+            f" {' or '.join(map(str, counts))}: take one of these, or CONFIG.TEST.CROPS slides."
+        )
+    if test.clip_starts == "tsm_dense" and total > DENSE_WINDOW:
+        yield [*keys, "CONFIG.DATA.NUM_SEGMENT", "CONFIG.DATA.CLIP_LEN"], (
+            f"CONFIG.DATA.NUM_SEGMENT * CLIP_LEN is {total} frames; CONFIG.TEST.CLIP_STARTS tsm_dense spreads at most {DENSE_WINDOW}:"
+            " take tsm."
         )
 
 

@@ -1,15 +1,16 @@
 """Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
 
 import logging
-import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from vidrec.config.protocols import resolve_protocol
 from vidrec.data.decoders.base import DECODERS, check_decoder
 from vidrec.data.decoders.reading import ReadOptions
+from vidrec.data.flip_labels import flip_labels
 from vidrec.data.opencv import import_cv2
 from vidrec.registry import Registry
 from vidrec.utils.errors import ConfigError
-from vidrec.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset, Sampler
@@ -35,7 +36,7 @@ __all__ = [
 
 DATASETS = Registry(
     "dataset",
-    {"ClipDataset": "vidrec.data.datasets:ClipDataset", "MultiViewDataset": "vidrec.data.datasets:MultiViewDataset"},
+    {"ClipDataset": "vidrec.data.datasets:ClipDataset", "MultiViewDataset": "vidrec.data.multiview:MultiViewDataset"},
 )
 SAMPLERS = Registry(
     "sampler",
@@ -57,7 +58,7 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
     """The dataset of a split, its annotation file read and checked.
 
     train: random clips of DATA.TRAIN_*. val: one center clip and crop of CROP_SIZE of DATA.VAL_*. test: TEST_NUM_SEGMENT x
-    TEST_NUM_CROP views of SHORT_SIDE_SIZE of DATA.VAL_*.
+    TEST_NUM_CROP views of DATA.VAL_*, as TEST.PROTOCOL says.
 
     Raises:
         DataError: annotation file or data folder missing, empty list, wrong lines.
@@ -73,8 +74,10 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
         _warn_of_repeats(table, data.VAL_ANNO_PATH)
     given = {"train": _train_arguments, "val": _val_arguments, "test": _test_arguments}[split](cfg)
     section = data.TRAIN_DATASET if train else data.VAL_DATASET
+    if split == "test":
+        section = _without_overridden(section, resolve_protocol(cfg.CONFIG).overridden)
     try:
-        return DATASETS.build(section, table=table, **_common_arguments(data), **given)
+        return DATASETS.build(section, table=table, **(_common_arguments(data) | given))
     except ValueError as error:
         keys = f"CONFIG.DATA.{'TRAIN' if train else 'VAL'}_DATASET.CROP_SIZE" if "CROP_SIZE" in section else "CONFIG.DATA.CROP_SIZE"
         raise ConfigError([f"CONFIG.DATA ({split}): {error} Change {keys}, CONFIG.DATA.SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
@@ -184,6 +187,12 @@ def _multi_label_text(what: str, table: "VideoTable") -> str:
     )
 
 
+def _without_overridden(section: Mapping[str, Any], overridden: tuple[str, ...]) -> dict[str, Any]:
+    """A component section without what TEST.* sets, which goes before the component's own arguments."""
+    taken = {*overridden, *(("short_side", "squeeze_to") if "resize" in overridden else ())}
+    return {key: value for key, value in section.items() if key.lower() not in taken}
+
+
 def _warn_of_repeats(table: "VideoTable", path: str) -> None:
     repeats = table.repeats()
     if len(repeats):
@@ -227,10 +236,11 @@ def _train_arguments(cfg: Any) -> dict[str, Any]:
         "corner_scales": tuple(data.AUG.CORNER_CROP.SCALES),
         "corner_distort": data.AUG.CORNER_CROP.MAX_DISTORT,
         "flip_prob": data.FLIP_PROB,
-        "flip_labels": _flip_labels(cfg),
+        "flip_labels": flip_labels(data.FLIP_LABEL_MAP, class_names(cfg), num_classes=data.NUM_CLASSES, flip_prob=data.FLIP_PROB),
         "augment": _clip_augment(cfg),
         "augment_here": data.AUG_DEVICE == "cpu",
         "mean": tuple(data.MEAN),
+        **_sampling_arguments(data),
         "seed": cfg.CONFIG.TRAIN.SEED,
     }
 
@@ -254,45 +264,27 @@ def _clip_augment(cfg: Any) -> "ClipAugment":
     )
 
 
-def _flip_labels(cfg: Any) -> dict[int, int]:
-    """Label -> label of the mirrored clip, of DATA.FLIP_LABEL_MAP. Raises ConfigError for what is no class or in two pairs."""
-    data = cfg.CONFIG.DATA
-    names, found, mistakes = class_names(cfg), {}, []
-    if not data.FLIP_LABEL_MAP:
-        _warn_of_sides(names or [], data.FLIP_PROB)
-    for pair in data.FLIP_LABEL_MAP:
-        labels = [label if isinstance(label, int) else _label_of(label, names) for label in pair]
-        wrong = [name for name, label in zip(pair, labels, strict=True) if label is None or not 0 <= label < data.NUM_CLASSES]
-        if wrong:
-            hint = did_you_mean(str(wrong[0]), names or ())
-            allowed = f"a label in [0, {data.NUM_CLASSES}) or a name of CONFIG.DATA.CLASS_NAMES"
-            mistakes.append(f"CONFIG.DATA.FLIP_LABEL_MAP has {wrong[0]!r}; it must be {allowed}. Correct it.{hint}")
-        elif labels[0] == labels[1] or found.keys() & set(labels):
-            mistakes.append(f"CONFIG.DATA.FLIP_LABEL_MAP has {list(pair)!r}; a class changes places with one other. Take the pair out.")
-        else:
-            found |= {labels[0]: labels[1], labels[1]: labels[0]}
-    if mistakes:
-        raise ConfigError(mistakes)
-    return found
-
-
-def _warn_of_sides(names: list[str], flip_prob: float) -> None:
-    sided = [name for name in names if {"left", "right"} & set(re.split(r"[\W_]+", name.lower()))]
-    if sided and flip_prob:
-        logging.getLogger("vidrec").warning(
-            f"{len(sided)} of the class names say left or right, first {sided[0]!r}, and CONFIG.DATA.FLIP_PROB is {flip_prob}; a flipped "
-            "clip keeps its label. Set it 0, or write the pairs that change places into CONFIG.DATA.FLIP_LABEL_MAP."
-        )
-
-
-def _label_of(name: str, names: list[str] | None) -> int | None:
-    return names.index(name) if names and name in names else None
-
-
 def _val_arguments(cfg: Any) -> dict[str, Any]:
-    return {"num_segments": cfg.CONFIG.DATA.NUM_SEGMENT, "crop_size": cfg.CONFIG.DATA.CROP_SIZE}
+    data = cfg.CONFIG.DATA
+    return {"num_segments": data.NUM_SEGMENT, "crop_size": data.CROP_SIZE, **_sampling_arguments(data)}
+
+
+def _sampling_arguments(data: Any) -> dict[str, Any]:
+    return {"sampling": data.SAMPLING, "target_fps": data.TARGET_FPS, "short_video": data.SHORT_VIDEO}
 
 
 def _test_arguments(cfg: Any) -> dict[str, Any]:
-    data = cfg.CONFIG.DATA
-    return {"num_clips": data.TEST_NUM_SEGMENT, "num_crops": data.TEST_NUM_CROP, "crop_size": data.SHORT_SIDE_SIZE}
+    protocol = resolve_protocol(cfg.CONFIG)
+    return {
+        "num_clips": protocol.num_clips,
+        "num_crops": protocol.num_crops,
+        "clip_len": protocol.clip_len,
+        "frame_stride": protocol.frame_stride,
+        "clip_starts": protocol.clip_starts,
+        "target_fps": protocol.target_fps,
+        "short_video": protocol.short_video,
+        "squeeze_to": protocol.squeeze_to,
+        "short_side": protocol.short_side,
+        "crop_size": protocol.crop_size,
+        "crops": protocol.crops,
+    }

@@ -1,4 +1,4 @@
-"""Videos as samples: one random clip each for training, all views of a video at once for validation and test."""
+"""Videos as samples: one random clip each for training; all views of a video at once, for validation and test, are in multiview.py."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,22 +14,18 @@ from torch.utils.data import Dataset
 from vidrec.data.annotations import VideoTable
 from vidrec.data.augment import AugmentPlan, ClipAugment
 from vidrec.data.augment_ops import apply_plan
-from vidrec.data.pipelines import EvalPipeline, TrainClip, TrainPipeline
+from vidrec.data.multiview import EvalVideo, Failure, MultiViewDataset
+from vidrec.data.pipelines import TrainClip, TrainPipeline
 from vidrec.data.samplers import SampleKey
-from vidrec.data.views import TrainCrop, ViewGrid
+from vidrec.data.views import TrainCrop
 from vidrec.data.watch import watched
 from vidrec.registry import hands_on
 from vidrec.utils.errors import DataError, VideoError
 
+__all__ = ["ClipBatch", "ClipDataset", "ClipSample", "EvalVideo", "Failure", "MultiViewDataset", "collate_clips", "pair_rng", "sample_rng"]
+
 MAX_ATTEMPTS = 10  # unreadable videos in a row before a training sample is given up
 PAIR = 0x6D6978  # in the seed of what is drawn for two clips together, so that it is no clip's own
-
-
-class Failure(NamedTuple):
-    """A video that could not be read."""
-
-    path: str
-    reason: str
 
 
 class ClipSample(NamedTuple):
@@ -52,17 +48,6 @@ class ClipBatch(NamedTuple):
     crops: tuple[TrainCrop, ...] = ()
     plans: tuple[AugmentPlan, ...] = ()
     targets: Tensor | None = None  # [B, K] float32, for binary cross-entropy; None where every video of the list has one label
-
-
-class EvalVideo(NamedTuple):
-    """All views of one video. Where `failure` is set there are no frames and no views."""
-
-    index: int
-    label: int
-    path: str
-    frames: Tensor  # [N, h, w, 3] uint8, each frame once
-    views: ViewGrid
-    failure: Failure | None
 
 
 def sample_rng(seed: int, epoch: int, position: int, attempt: int, repeat: int = 0) -> np.random.Generator:
@@ -163,42 +148,6 @@ class ClipDataset(Dataset[ClipSample]):
     def protocol(self) -> dict[str, Any]:
         """Every resolved field of how clips are made, fit for JSON."""
         return self.pipeline.protocol() | {"seed": self.seed, "augment": asdict(self.augment), "flip_labels": self.flip_labels}
-
-
-@hands_on(EvalPipeline)
-class MultiViewDataset(Dataset[EvalVideo]):
-    """One item per video, without chance: its unique frames and the grid of its views.
-
-    Args:
-        table: the list of videos; `VideoTable.from_paths([path])` for a single one.
-        pipeline: as in EvalPipeline.
-    """
-
-    def __init__(self, table: VideoTable, **pipeline: Any):
-        self.table = table
-        self.pipeline = EvalPipeline(**pipeline)
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, index: int) -> EvalVideo:
-        """The video of a row; one that cannot be read comes with its failure and is never replaced."""
-        path, label = self.table.path(index), self.table.label(index)
-        try:
-            with watched(path):
-                frames, views = self.pipeline(self.table.source(index), self.table.span(index))
-        except VideoError as error:
-            nothing = ViewGrid(np.empty((0, self.pipeline.clip_len), np.int64), np.empty((0, 4), np.int64))
-            return EvalVideo(index, label, path, torch.empty((0, 0, 0, 3), dtype=torch.uint8), nothing, Failure(path, str(error)))
-        return EvalVideo(index, label, path, frames, views, None)
-
-    @property
-    def annotation_sha256(self) -> str:
-        return self.table.sha256
-
-    def protocol(self) -> dict[str, Any]:
-        """Every resolved field of how views are made, fit for JSON."""
-        return self.pipeline.protocol() | {"num_views": self.pipeline.num_clips * self.pipeline.num_crops}
 
 
 def collate_clips(samples: list[ClipSample]) -> ClipBatch:

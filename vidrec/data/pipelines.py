@@ -1,21 +1,21 @@
-"""From a file to what a dataset returns: choose frames, decode them once, cut and resize on uint8."""
+"""From a file to training clips: choose frames, decode them once, cut and resize on uint8. For test views: eval_pipeline.py."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from vidrec.data.clip_sampling import SamplingName, sampling_of
 from vidrec.data.crops import corner_crop, resized_crop
 from vidrec.data.decoders import DEFAULTS, ReadOptions, VideoBytes, VideoReader, decoder_version, open_video
 from vidrec.data.multigrid import ClipShape
-from vidrec.data.sampling import segment_frames, view_frames
+from vidrec.data.sampling import ShortVideo
 from vidrec.data.spans import Span, span_frames
-from vidrec.data.transforms import crop_clip, resize_clip
-from vidrec.data.views import TrainCrop, ViewGrid, crop_boxes, make_views, resized_size, train_crop
+from vidrec.data.timeline import Timeline, read_timeline
+from vidrec.data.transforms import crop_clip
+from vidrec.data.views import TrainCrop, train_crop
 from vidrec.utils.errors import VideoError
 
 PART_FRAMES = 16  # frames held at full size at a time, so that 300 frames of 1080p do not take 2 GB
@@ -34,13 +34,14 @@ class TrainClip(NamedTuple):
     crop: TrainCrop
 
 
-def part_of(reader: VideoReader, span: Span | None, path: str | VideoBytes) -> tuple[int, int]:
-    """First frame and number of frames of the span of an open video. Raises VideoError where the video has no such part."""
+def part_of(reader: VideoReader, span: Span | None, path: str | VideoBytes, *, with_times: bool) -> tuple[int, Timeline]:
+    """First frame of the span of an open video, and the timeline of the span. Raises VideoError where the video has no such part."""
     try:
-        return span_frames(span, len(reader), reader.fps)
+        first, num_frames = span_frames(span, len(reader), reader.fps)
     except ValueError as error:
         name = path.name if isinstance(path, VideoBytes) else path
         raise VideoError(f"{name} has no frame in its span: {error}") from error
+    return first, read_timeline(reader, with_times=with_times).part(first, num_frames)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class TrainPipeline:
         squeeze_to: (height, width) that every frame is brought to first, aspect distorted; None keeps the aspect.
         decoder: a name of DECODERS.
         reading: limits on what is read, and names of frame files.
+        sampling, target_fps, short_video: how the frames are chosen, see ClipSampling.
     """
 
     clip_len: int
@@ -81,8 +83,12 @@ class TrainPipeline:
     squeeze_to: tuple[int, int] | None = None
     decoder: str = "auto"
     reading: ReadOptions = DEFAULTS
+    sampling: SamplingName = "reference"
+    target_fps: float = 0.0
+    short_video: ShortVideo = "repeat_last"
 
     def __post_init__(self) -> None:
+        sampling_of(self)  # says what does not go together
         if self.crop == "short_side" and self.crop_size > round(self.short_side * self.scale_range[0]):
             raise ValueError(
                 f"crop_size is {self.crop_size}; it must be at most short_side times the smallest scale, "
@@ -92,8 +98,8 @@ class TrainPipeline:
     def __call__(self, path: str | VideoBytes, *rngs: np.random.Generator, span: Span | None = None) -> list[TrainClip]:
         """A clip from the span for each generator, from one decode; the same generator state gives the same clip. Raises VideoError."""
         with open_video(path, self.decoder, self.reading) as reader:
-            first, num_frames = part_of(reader, span, path)
-            indices = [first + self.choose_frames(num_frames, rng) for rng in rngs]
+            first, video = part_of(reader, span, path, with_times=self.target_fps > 0)
+            indices = [first + self.choose_frames(video, rng) for rng in rngs]
             unique = np.unique(np.concatenate(indices))  # what clips share, and the repeats of a short video, is decoded once
             cut = self.transform(decoded_parts(reader, unique), [np.isin(unique, each) for each in indices], rngs)
         return [TrainClip(torch.from_numpy(_in_order(clip.frames, each)), clip.crop) for clip, each in zip(cut, indices, strict=True)]
@@ -102,10 +108,9 @@ class TrainPipeline:
         """This pipeline for clips of another shape; itself for None."""
         return self if shape is None else replace(self, **shape._asdict())
 
-    def choose_frames(self, num_frames: int, rng: np.random.Generator) -> np.ndarray:
+    def choose_frames(self, video: Timeline, rng: np.random.Generator) -> np.ndarray:
         """[num_segments * clip_len / frame_step] frame indices."""
-        chosen = segment_frames(num_frames, num_segments=self.num_segments, clip_len=self.clip_len, frame_stride=self.frame_stride, rng=rng)
-        return chosen[:: self.frame_step]
+        return sampling_of(self)(video, rng)[:: self.frame_step]
 
     def choose_crop(self, height: int, width: int, rng: np.random.Generator) -> TrainCrop:
         """One crop for all frames of a clip, in pixels of the source."""
@@ -138,65 +143,3 @@ def _in_order(unique: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """The unique frames [M, ...] in the order of `indices` [T], repeated where those repeat."""
     places = np.unique(indices, return_inverse=True)[1]
     return unique if np.array_equal(places, np.arange(len(unique))) else unique[places]
-
-
-@dataclass(frozen=True)
-class EvalPipeline:
-    """All views of a video without chance: its unique frames, resized, and the grid of views.
-
-    Args:
-        num_clips: temporal clips, from the first frame to the last; 1 is the center.
-        num_crops: square crops sliding along the long side; 1 is the center.
-        num_segments: above 1, the one clip has clip_len frames from the center of each of so many segments; num_clips must be 1.
-        short_side: of the resized frame, pixels.
-        crop_size: side of the square crops, pixels.
-        clip_len, frame_stride, squeeze_to, decoder, reading: as in TrainPipeline.
-
-    Example: 10 clips x 3 crops -> 30 views of clip_len frames; frames that clips share are decoded and kept once.
-    """
-
-    clip_len: int
-    frame_stride: int
-    num_clips: int = 1
-    num_crops: int = 1
-    num_segments: int = 1
-    short_side: int = 256
-    crop_size: int = 256
-    squeeze_to: tuple[int, int] | None = None
-    decoder: str = "auto"
-    reading: ReadOptions = DEFAULTS
-
-    def __post_init__(self) -> None:
-        if self.num_segments > 1 and self.num_clips > 1:
-            raise ValueError(f"num_clips is {self.num_clips} with {self.num_segments} segments in a clip; one of the two must be 1.")
-        if self.crop_size > self.short_side:
-            raise ValueError(f"crop_size is {self.crop_size}; it must be at most short_side, {self.short_side} pixels.")
-
-    def __call__(self, path: str | VideoBytes, span: Span | None = None) -> tuple[Tensor, ViewGrid]:
-        """Unique frames [N, h, w, 3] uint8 of the span and the views cut from them. Raises VideoError."""
-        size = partial(resized_size, short_side=self.short_side, squeeze_to=self.squeeze_to)
-        with open_video(path, self.decoder, self.reading, size=size) as reader:
-            first, num_frames = part_of(reader, span, path)
-            clips = first + self.choose_frames(num_frames)
-            resized = self.transform(decoded_parts(reader, np.unique(clips)))
-        boxes = crop_boxes(*resized.shape[1:3], crop_size=self.crop_size, num_crops=self.num_crops)
-        return torch.from_numpy(resized), make_views(clips, boxes)[1]
-
-    def choose_frames(self, num_frames: int) -> np.ndarray:
-        """[num_clips, T] frame indices."""
-        common = {"num_frames": num_frames, "clip_len": self.clip_len, "frame_stride": self.frame_stride}
-        if self.num_segments > 1:
-            return segment_frames(**common, num_segments=self.num_segments)[None]
-        return view_frames(**common, num_segments=self.num_clips)
-
-    def transform(self, parts: Iterator[np.ndarray]) -> np.ndarray:
-        """Parts [n, H, W, 3] uint8 of the unique frames -> [N, h, w, 3], resized where the reader has not done it."""
-        done = []
-        for part in parts:
-            size = resized_size(*part.shape[1:3], short_side=self.short_side, squeeze_to=self.squeeze_to)
-            done.append(resize_clip(part, *size))
-        return np.concatenate(done) if len(done) > 1 else done[0]
-
-    def protocol(self) -> dict[str, Any]:
-        """Every choice behind the views, fit for JSON."""
-        return asdict(self) | {"decoder": decoder_version(self.decoder), "resize": "cv2.INTER_LINEAR"}

@@ -11,10 +11,12 @@ class ViewGrid(NamedTuple):
     Args:
         positions: [V, T] int64, place of each frame in the video's unique frames.
         boxes: [V, 4] int64, y0, y1, x0, x1 in the resized frame, the ends not included; all of one size.
+        flips: [V] bool, True for a view that is mirrored left to right once it is cut; None: none is.
     """
 
     positions: np.ndarray
     boxes: np.ndarray
+    flips: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Number of views (a NamedTuple's own length would be 2)."""
@@ -73,12 +75,13 @@ def crop_boxes(height: int, width: int, *, crop_size: int, num_crops: int) -> np
     return np.array([(y, y + crop_size, x, x + crop_size) for y, x in starts], dtype=np.int64)
 
 
-def make_views(frames: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, ViewGrid]:
+def make_views(frames: np.ndarray, boxes: np.ndarray, flips: np.ndarray | None = None) -> tuple[np.ndarray, ViewGrid]:
     """The frames to decode, each once, and the views cut from them.
 
     Args:
         frames: [K, T] frame indices of the clips.
         boxes: [C, 4] crops of every clip.
+        flips: [C] bool, which of them are mirrored; None: none.
 
     Returns:
         Unique frame indices [N], rising, and the grid of K * C views.
@@ -87,7 +90,12 @@ def make_views(frames: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, ViewG
     """
     unique, places = np.unique(frames, return_inverse=True)
     positions = places.reshape(frames.shape).astype(np.int64)
-    return unique, ViewGrid(positions=np.repeat(positions, len(boxes), axis=0), boxes=np.tile(boxes, (len(frames), 1)))
+    grid = ViewGrid(
+        positions=np.repeat(positions, len(boxes), axis=0),
+        boxes=np.tile(boxes, (len(frames), 1)),
+        flips=None if flips is None or not flips.any() else np.tile(flips, len(frames)),
+    )
+    return unique, grid
 
 
 def train_crop(

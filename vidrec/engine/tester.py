@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vidrec.data.transforms import cut_views, normalize_clips
+from vidrec.engine.averages import ViewAverage
 from vidrec.engine.progress import shown
 from vidrec.utils.dist import gather_objects
 from vidrec.utils.errors import DataError, UserError
@@ -20,7 +21,7 @@ class VideoScores:
     """The outcome of a test, in the order of the annotation file.
 
     Attributes:
-        scores: [N, K] float32, mean of the raw logits of the views; NaN in the rows of videos that could not be read.
+        scores: [N, K] float32, the average of the views; NaN in the rows of videos that could not be read.
         labels: [N] int64.
         reasons: index -> why the video could not be read.
         seconds: wall time.
@@ -55,7 +56,7 @@ class _Part:
 
 
 class Tester:
-    """Forwards all views of a video and averages their logits.
+    """Forwards all views of a video and averages what they give.
 
     Args:
         model: the plain network, on `device`; not wrapped for several processes, since these have videos of their own.
@@ -63,6 +64,7 @@ class Tester:
         views_per_batch: views of one forward; the scores do not depend on it beyond rounding.
         share_batches: put several videos of few views into one forward. Faster in a validation of one view per video; a score
             then depends, in its last digits, on the neighbors, and so on the number of processes.
+        average: what is averaged over the views; the mean of the raw logits if not given.
     """
 
     def __init__(
@@ -74,9 +76,11 @@ class Tester:
         std: Sequence[float],
         views_per_batch: int,
         share_batches: bool = False,
+        average: ViewAverage | None = None,
     ):
         self.model, self.device, self.mean, self.std = model, device, mean, std
         self.views_per_batch, self.share_batches = views_per_batch, share_batches
+        self.average = average or ViewAverage("logits_mean")
 
     def run(self, loader: Iterable[Any], *, num_videos: int, title: str = "test") -> VideoScores | None:
         """Scores of all videos on the main process, None on the others; every process must call it.
@@ -101,8 +105,8 @@ class Tester:
         part = _Part([], [], [], {})
         for group in self._groups(videos):
             readable = [video for video in group if video.failure is None]
-            for video, logits in zip(readable, self._forward(readable), strict=True):
-                part.add(video, logits.double().mean(0).float().cpu().numpy())
+            for video, outputs in zip(readable, self._forward(readable), strict=True):
+                part.add(video, self.average.score(outputs).cpu().numpy())
             for video in group:
                 if video.failure is not None:
                     part.add(video, None)
@@ -121,12 +125,12 @@ class Tester:
             yield group
 
     def _forward(self, videos: list[Any]) -> Sequence[Tensor]:
-        """Logits [V, K] of the V views of each video."""
+        """What the average takes, such as logits [V, K], of the V views of each video."""
         if not videos:
             return []
         counts = [_num_views(video) for video in videos]
         frames = [video.frames.to(self.device, non_blocking=True) for video in videos]
-        logits = []
+        outputs = []
         for start in range(0, sum(counts), self.views_per_batch):
             views, first = [], 0
             for video, count, pixels in zip(videos, counts, frames, strict=True):
@@ -135,8 +139,8 @@ class Tester:
                     views.append(cut_views(pixels, video.views, begin, end))
                 first += count
             clips = torch.cat(views) if len(views) > 1 else views[0]  # [v, T, h, w, 3] uint8
-            logits.append(self.model(normalize_clips(clips, self.mean, self.std)))
-        return torch.cat(logits).split(counts)
+            outputs.append(self.average.outputs(self.model, normalize_clips(clips, self.mean, self.std)))
+        return torch.cat(outputs).split(counts)
 
 
 def _num_views(video: Any) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from vidrec.config.protocols import resolve_protocol
 from vidrec.config.zoo import find_row
 from vidrec.model_zoo import specs
 from vidrec.registry import Registry
@@ -112,7 +113,7 @@ def build_model(cfg: "CfgNode", load_weights: bool = True) -> "Recognizer":
     """
     model_cfg, data = cfg.CONFIG.MODEL, cfg.CONFIG.DATA
     sections = {key: _section(model_cfg, key) for key in _COMPONENTS}
-    _check_clips(sections, data)
+    _check_clips(sections, cfg.CONFIG)
     model = assemble(
         sections,
         num_classes=data.NUM_CLASSES,
@@ -214,15 +215,15 @@ def check_network(cfg: "CfgNode") -> None:
     A command calls it before it makes the folder of a run; build_model does in any case.
     """
     model_cfg = cfg.CONFIG.MODEL
-    _check_clips({key: _section(model_cfg, key) for key in _COMPONENTS}, cfg.CONFIG.DATA)
+    _check_clips({key: _section(model_cfg, key) for key in _COMPONENTS}, cfg.CONFIG)
 
 
-def _check_clips(sections: Mapping[str, Mapping[str, Any]], data: "CfgNode") -> None:
+def _check_clips(sections: Mapping[str, Mapping[str, Any]], config: "CfgNode") -> None:
     """Raises ConfigError where the network cannot take the clips of training, or the views of a test; a run without numbers tells."""
     import torch
 
-    test_crop = data.VAL_DATASET.get("CROP_SIZE", data.SHORT_SIDE_SIZE)
-    clips = {"training": (data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE), "test": (data.CLIP_LEN, test_crop)}
+    data, test = config.DATA, resolve_protocol(config)
+    clips = {"training": (data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE), "test": (test.clip_len, test.crop_size)}
     mistakes = []
     with torch.device("meta"):
         model = _assemble_on_meta(sections)

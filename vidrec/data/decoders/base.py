@@ -51,7 +51,10 @@ _PACKAGES = {
 
 
 class VideoReader(Protocol):
-    """An open video. Frames are numbered in the order of display, from 0; rotation is applied. Close it, or use it in `with`."""
+    """An open video. Frames are numbered in the order of display, from 0; rotation is applied. Close it, or use it in `with`.
+
+    A reader that knows when each frame is shown says so in `frame_times()`, [N] seconds or None; it need not have it.
+    """
 
     fps: float  # mean frames per second, 0.0 where the file does not say
 

@@ -51,6 +51,10 @@ class DecordReader(NumberedReader):
             raise self._unreadable(error) from error
         self._guard.check_frames(self._count)
 
+    def frame_times(self) -> np.ndarray:
+        """[N] seconds at which each frame is shown, from decord's index of the file."""
+        return self._reader.get_frame_timestamp(range(self._count))[:, 0].astype(np.float64)
+
     def _read(self, numbers: np.ndarray) -> np.ndarray:
         try:
             return self._read_pieces(self._decode, numbers)

@@ -23,6 +23,8 @@ KEEP_BYTES = 256 * 2**20  # decoded frames kept from the counting pass; a longer
 class Frames(Protocol):
     """Decoded frames by number."""
 
+    pts: np.ndarray | None  # [N] times of display in ticks of the stream; None where they are not known
+
     def __len__(self) -> int: ...
 
     def frame(self, number: int) -> av.VideoFrame: ...
@@ -58,6 +60,7 @@ class IndexedFrames:
 
     def __init__(self, source: Source, index: PacketIndex):
         self._source, self._index = source, index
+        self.pts = index.pts
         self._may_seek = True
         self._decoder: Iterator[av.VideoFrame] = iter(())
         self._last = -1  # number of the last frame that the decoder gave
@@ -129,16 +132,18 @@ class CountedFrames:
         self._kept: list[av.VideoFrame] | None = []
         self._count = 0
         self._decoder: Iterator[av.VideoFrame] = iter(())
-        size = 0
+        size, times = 0, []
         for frame in decode_packets(source.packets()):
             self._count += 1
             source.guard.check_frames(self._count)
+            times.append(frame.pts)
             size += sum(plane.buffer_size for plane in frame.planes)
             if size > KEEP_BYTES:
                 self._kept = None
             if self._kept is not None:
                 self._kept.append(frame)
         self._next = self._count
+        self.pts = None if None in times else np.array(times, dtype=np.int64)
 
     def __len__(self) -> int:
         return self._count

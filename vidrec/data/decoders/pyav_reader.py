@@ -42,6 +42,11 @@ class PyAVReader(NumberedReader):
             self.close()
             raise
 
+    def frame_times(self) -> np.ndarray | None:
+        """[N] seconds at which each frame is shown, as the file says; None where it does not say so for every frame."""
+        pts = self._frames.pts
+        return None if pts is None else pts * float(self._source.stream.time_base)
+
     def _read(self, numbers: np.ndarray) -> np.ndarray:
         try:
             return self._stack(self._images(numbers), len(numbers))
