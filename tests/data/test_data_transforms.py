@@ -63,3 +63,12 @@ def test_normalize_puts_channels_first_and_uses_mean_and_std():
     assert values.is_contiguous()
     torch.testing.assert_close(values[0, :, :, 0, 0], torch.tensor([[-2.0, 2.0], [-0.4, 0.0], [0.0, 0.0]]))
     assert normalize_clips(clips, (0.5, 0.2, 0.0), (0.25, 0.5, 1.0), dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_a_part_of_a_batch_is_normalized_in_place():
+    clips = torch.randint(0, 256, (2, 3, 4, 5, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    batch = torch.full((3, 3, 3, 4, 5), 7.0)
+    mean, std = (0.5, 0.2, 0.0), (0.25, 0.5, 1.0)
+    part = normalize_clips(clips, mean, std, out=batch[1:])
+    assert part.data_ptr() == batch[1:].data_ptr()
+    assert torch.equal(batch[1:], normalize_clips(clips, mean, std)) and bool((batch[0] == 7.0).all())

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 HEIGHT, WIDTH, NUM_FRAMES = 256, 340, 300  # of a generated video: 10 seconds, in the size in which Kinetics is usually kept
 NUM_GENERATED = 3
-VIEWS_PER_CUT = 8
 DECODER = "recording"  # the name under which RecordingReader is registered
 
 
@@ -202,14 +201,14 @@ def _time_views(dataset: Any, index: int, path: Path) -> tuple[float, float, flo
 
 
 def _all_views(dataset: Any, index: int, path: Path) -> "ViewGrid":
-    """Cuts every view of a test video, and returns the grid."""
+    """Cuts every view of a test video, one by one as the tester does, and returns the grid."""
     from vidrec.data.transforms import cut_views
 
     video = dataset[index]
     if video.failure is not None:
         raise DataError(f"{path} cannot be measured: {video.failure.reason} Leave it out of --videos.")
-    for start in range(0, len(video.views), VIEWS_PER_CUT):
-        cut_views(video.frames, video.views, start, min(start + VIEWS_PER_CUT, len(video.views)))
+    for view in range(len(video.views)):
+        cut_views(video.frames, video.views, view, view + 1)
     return video.views
 
 

@@ -53,18 +53,22 @@ def cut_views(frames: Tensor, grid: ViewGrid, start: int, stop: int) -> Tensor:
     return views
 
 
-def normalize_clips(clips: Tensor, mean: Sequence[float], std: Sequence[float], *, dtype: torch.dtype = torch.float32) -> Tensor:
+def normalize_clips(
+    clips: Tensor, mean: Sequence[float], std: Sequence[float], *, dtype: torch.dtype = torch.float32, out: Tensor | None = None
+) -> Tensor:
     """(clips / 255 - mean) / std, channels first, on the device of the clips.
 
     Args:
         clips: [B, T, H, W, 3] uint8.
         mean, std: per RGB channel, of values in [0, 1].
         dtype: of the result; computed in float32.
+        out: [B, 3, T, H, W] float32 that is written and returned, such as a part of a larger batch.
 
     Returns:
         [B, 3, T, H, W] contiguous.
     """
     scale = 1.0 / (255.0 * torch.tensor(std, dtype=torch.float32, device=clips.device))
     shift = -torch.tensor(mean, dtype=torch.float32, device=clips.device) / torch.tensor(std, dtype=torch.float32, device=clips.device)
-    values = clips.permute(0, 4, 1, 2, 3).to(torch.float32, memory_format=torch.contiguous_format)
+    values = clips.permute(0, 4, 1, 2, 3)
+    values = values.to(torch.float32, memory_format=torch.contiguous_format) if out is None else out.copy_(values)
     return values.mul_(scale.view(3, 1, 1, 1)).add_(shift.view(3, 1, 1, 1)).to(dtype)
