@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import frame_numbers
+from video_files import frame_numbers
 
 from vidrec.data.decoders import decoder_version, open_video
 from vidrec.data.decoders.pyav_frames import CountedFrames, IndexedFrames

@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import need
+from video_files import need
 
 from vidrec.data.decoders import open_video
 from vidrec.utils.errors import VideoError

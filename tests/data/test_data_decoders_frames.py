@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import frame_numbers
 from PIL import Image
+from video_files import frame_numbers
 
 from vidrec.data.decoders import ReadOptions, open_video
 from vidrec.data.decoders.frames_reader import FramesReader

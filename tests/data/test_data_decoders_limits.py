@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 import pytest
-from conftest import frame_numbers, need
 from PIL import Image
+from video_files import frame_numbers, need
 
 from vidrec.config import load_config
 from vidrec.data.decoders import ReadOptions, open_video

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import frame_numbers, need
+from video_files import frame_numbers, need
 
 from vidrec.data.decoders import DECODERS, decoder_version, open_video
 from vidrec.data.decoders.compare import compare, sequential_frames

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import need
+from video_files import need
 
 from vidrec.data.decoders.compare import Comparison, compare, sequential_frames
 

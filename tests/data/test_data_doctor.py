@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import pytest
-from conftest import write_video
+from video_files import write_video
 
 from vidrec.commands.check_dataset import main
 from vidrec.data.decoders.base import DECODERS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_video
+from video_files import write_video
 
 from vidrec.config.defaults import get_cfg_defaults
 from vidrec.data.annotations import VideoTable

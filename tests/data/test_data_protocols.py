@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import frame_numbers, write_video
+from video_files import frame_numbers, write_video
 
 from vidrec.config.defaults import get_cfg_defaults
 from vidrec.data.annotations import VideoTable

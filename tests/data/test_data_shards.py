@@ -9,8 +9,8 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
-from conftest import write_video
 from range_server import RangeServer
+from video_files import write_video
 
 from vidrec.commands.make_shards import make_shards
 from vidrec.config.defaults import get_cfg_defaults

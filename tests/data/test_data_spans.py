@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import frame_numbers
+from video_files import frame_numbers
 
 from vidrec.data.annotations import read_table
 from vidrec.data.datasets import ClipDataset, MultiViewDataset

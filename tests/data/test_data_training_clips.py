@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import frame_numbers, write_video
 from test_data_datasets import make_cfg
+from video_files import frame_numbers, write_video
 
 from vidrec.data.build import build_batch_augment, build_dataset, build_loader, build_sampler
 from vidrec.data.datasets import ClipBatch, collate_clips
