@@ -26,6 +26,7 @@ from vidrec.engine.checkpoint import Checkpointer, RunState
 from vidrec.engine.launch import launch
 from vidrec.engine.optim import build_optimizer, build_schedule
 from vidrec.engine.record import RunRecord
+from vidrec.engine.stepper import Stepper
 from vidrec.engine.tester import Tester
 from vidrec.engine.trainer import Trainer
 from vidrec.utils import dist
@@ -98,21 +99,24 @@ class ToySampler(Sampler):
     """Global batch g of `processes` * `batch` positions; a process takes its share of each."""
 
     def __init__(self, toy: Toy):
-        self.toy, self.epoch = toy, 0
+        self.toy, self.epoch, self.skipped = toy, 0, 0
         self.whole = toy.num_train // (toy.batch * dist.world_size())
 
     def __len__(self):
         return self.whole * self.toy.batch
 
     def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
+        self.epoch, self.skipped = epoch, 0
+
+    def skip_batches(self, count: int) -> None:
+        self.skipped = count
 
     def steps_of(self, epoch: int) -> int:
         return self.whole
 
     def __iter__(self):
         order = torch.randperm(self.toy.num_train, generator=torch.Generator().manual_seed(self.epoch)).tolist()
-        for batch in range(self.whole):
+        for batch in range(self.skipped, self.whole):
             first = (batch * dist.world_size() + dist.rank()) * self.toy.batch
             for position in range(first, first + self.toy.batch):
                 yield SampleKey(self.epoch, position, order[position])
@@ -184,15 +188,13 @@ def make_trainer(toy: Toy, cfg) -> tuple[Trainer, RunState]:
     state = checkpointer.restore(toy.resume, model=model, optimizer=optimizer)
     common: dict[str, Any] = {"device": torch.device("cpu"), "mean": MEAN, "std": STD}
     trainer = Trainer(
-        model=model,
-        optimizer=optimizer,
+        stepper=Stepper(model=model, optimizer=optimizer, seed=cfg.CONFIG.TRAIN.SEED, **common),
         schedule=build_schedule(cfg),
         train_loader=loader,
         train_sampler=sampler,
         val_loader=video_loader(1),
         num_val_videos=9,
         tester=Tester(model, views_per_batch=4, share_batches=True, **common),
-        seed=cfg.CONFIG.TRAIN.SEED,
         num_epochs=toy.epochs,
         val_freq=2,
         save_freq=1,
@@ -200,7 +202,6 @@ def make_trainer(toy: Toy, cfg) -> tuple[Trainer, RunState]:
         bad_videos=BadVideos(num_videos=toy.num_train, max_share=toy.max_bad_share),
         checkpointer=checkpointer,
         record=RunRecord(folder, start=state, num_steps=len(loader)),
-        **common,
     )
     return trainer, state
 
@@ -221,11 +222,11 @@ def main(cfg) -> None:
     (Path(toy.folder).parent / "started").write_text(str(os.getpid()))
     trainer, state = make_trainer(toy, cfg)
     trainer.run(state)
-    tester = Tester(trainer.model, device=torch.device("cpu"), mean=MEAN, std=STD, views_per_batch=2)
+    tester = Tester(trainer.stepper.model, device=torch.device("cpu"), mean=MEAN, std=STD, views_per_batch=2)
     result = tester.run(video_loader(3, bad=(4,)), num_videos=9)
-    everyone = dist.all_gather_objects(digest(trainer.model))
+    everyone = dist.all_gather_objects(digest(trainer.stepper.model))
     if result is not None:
-        torch.save({"weights": trainer.model.state_dict(), "digests": everyone}, Path(toy.folder) / "final.pth")
+        torch.save({"weights": trainer.stepper.model.state_dict(), "digests": everyone}, Path(toy.folder) / "final.pth")
         np.savez(Path(toy.folder) / "scores.npz", scores=result.scores, labels=result.labels)
 
 

@@ -58,7 +58,7 @@ def test_two_processes_of_torchrun_equal_one_with_twice_the_batch(tmp_path):
     trainer.run(state)
     found = final(tmp_path / "two")
     assert len(found["digests"]) == 2 and len(set(found["digests"])) == 1
-    for name, tensor in trainer.model.state_dict().items():
+    for name, tensor in trainer.stepper.model.state_dict().items():
         torch.testing.assert_close(found["weights"][name], tensor, rtol=1e-5, atol=1e-6)
     assert_scores_are_those_of_one_process(tmp_path / "two")
 

@@ -24,7 +24,7 @@ def train(folder, **arguments) -> str:
     trainer, state = make_trainer(toy, toy_config(toy))
     trainer.run(state)
     torch.set_num_threads(threads)
-    return digest(trainer.model)
+    return digest(trainer.stepper.model)
 
 
 def command(folder, **arguments):

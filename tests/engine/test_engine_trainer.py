@@ -15,7 +15,7 @@ from vidrec.engine.checkpoint import RunState
 from vidrec.engine.log import close_logging, logger, note, setup_logging
 from vidrec.engine.progress import WaitClock, _duration, shown
 from vidrec.engine.record import RunRecord
-from vidrec.engine.trainer import is_due
+from vidrec.engine.trainer import in_steps, is_due
 from vidrec.utils.errors import DataError, UserError
 
 
@@ -41,6 +41,21 @@ def lines(folder):
 @pytest.mark.parametrize(("every", "total", "due"), [(3, 7, [3, 6, 7]), (1, 3, [1, 2, 3]), (0, 3, []), (5, 3, [3]), (2, 4, [2, 4])])
 def test_is_due(every, total, due):
     assert [done for done in range(1, total + 1) if is_due(done, every, total)] == due
+
+
+def test_batches_that_do_not_fill_a_step_are_left_out():
+    assert list(in_steps("abcde", 2)) == [["a", "b"], ["c", "d"]]
+
+
+def test_two_accumulated_batches_train_as_one_of_twice_the_size(tmp_path):
+    whole, _ = train(tmp_path / "whole", batch=8, dropout=0.0, epochs=2)
+    toy = Toy(folder=str(tmp_path / "parts"), batch=4, dropout=0.0, epochs=2)
+    parts, state = make_trainer(toy, toy_config(toy))
+    parts.stepper.batches_per_step = 2
+    parts.run(state)
+    assert parts.steps_of(0) == whole.steps_of(0) == 3
+    for name, tensor in parts.stepper.model.state_dict().items():
+        assert torch.allclose(tensor, whole.stepper.model.state_dict()[name], atol=1e-6), name
 
 
 def test_the_toy_learns_and_every_number_is_recorded(tmp_path):
@@ -70,7 +85,7 @@ def test_a_resumed_run_ends_with_the_same_bits_and_no_line_twice(tmp_path):
     for name in ("epoch_0003.pth", "epoch_0004.pth"):
         (tmp_path / "parts/checkpoints" / name).unlink()
     resumed, state = train(tmp_path / "parts", epochs=4, batch_norm=True, resume="auto")
-    assert digest(resumed.model) == digest(whole.model)
+    assert digest(resumed.stepper.model) == digest(whole.stepper.model)
     assert state.epoch == 4
 
     def numbers(folder):
@@ -83,7 +98,7 @@ def test_a_resumed_run_ends_with_the_same_bits_and_no_line_twice(tmp_path):
 def test_a_finished_run_has_nothing_left_to_do(tmp_path):
     done, _ = train(tmp_path, epochs=2)
     again, state = train(tmp_path, epochs=2, resume="auto")
-    assert (digest(again.model), state.epoch) == (digest(done.model), 2)
+    assert (digest(again.stepper.model), state.epoch) == (digest(done.stepper.model), 2)
 
 
 def test_weights_do_not_depend_on_what_is_logged_or_validated(tmp_path):
@@ -92,7 +107,7 @@ def test_weights_do_not_depend_on_what_is_logged_or_validated(tmp_path):
     trainer, state = make_trainer(toy, toy_config(toy))
     trainer.display_freq, trainer.val_freq, trainer.val_loader = 1, 1, video_loader(3)
     trainer.run(state)
-    assert digest(trainer.model) == digest(plain.model)
+    assert digest(trainer.stepper.model) == digest(plain.stepper.model)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_a_checkpoint(tmp_path):
@@ -212,7 +227,7 @@ def test_batches_are_augmented_beside_the_network_and_their_soft_labels_count(tm
 
     toy = Toy(folder=str(tmp_path), epochs=30, dropout=0.0, lr=0.5)
     trainer, state = make_trainer(toy, toy_config(toy))
-    trainer.augment = augment
+    trainer.stepper.augment = augment
     trainer.run(state)
     numbers = [line for line in lines(tmp_path) if line["kind"] == "epoch"][-1]
     assert numbers["top1"] == 1.0 and numbers["loss"] == pytest.approx(0.5623, abs=0.01)  # the entropy of 3/4 and 1/4

@@ -65,7 +65,8 @@ def train(cfg: "CfgNode") -> None:
         check_shapes(weights.model, multigrid, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg))
         logger.info(multigrid_text(multigrid, data.sampler, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg)))
     most = "up to " if multigrid else ""
-    logger.info("%d epochs of %s%d steps on %d x %s", trainer.num_epochs, most, data.sampler.max_batches, dist.world_size(), trainer.device)
+    steps, device = data.sampler.max_batches, trainer.stepper.device
+    logger.info("%d epochs of %s%d steps on %d x %s", trainer.num_epochs, most, steps, dist.world_size(), device)
     state = trainer.run(weights.start)
     trainer.record.close()
     logger.info("finished %d epochs; the run is in %s", state.epoch, folder)
@@ -163,6 +164,7 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
     from vidrec.engine.bad_videos import BadVideos
     from vidrec.engine.optim import build_schedule
     from vidrec.engine.record import RunRecord
+    from vidrec.engine.stepper import Stepper
     from vidrec.engine.tester import Tester
     from vidrec.engine.trainer import Trainer
     from vidrec.utils import dist
@@ -171,19 +173,22 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
     device = dist.device()
     dist.run_on_main(save_config, cfg, folder)
     return Trainer(
-        model=weights.model,
-        optimizer=weights.optimizer,
+        stepper=Stepper(
+            model=weights.model,
+            optimizer=weights.optimizer,
+            device=device,
+            seed=train_cfg.SEED,
+            mean=mean,
+            std=std,
+            augment=build_batch_augment(cfg, "device"),
+        ),
         schedule=build_schedule(cfg),
         train_loader=data.loader,
         train_sampler=data.sampler,
         val_loader=data.val_loader,
         num_val_videos=data.num_val_videos,
         tester=Tester(weights.model, device=device, mean=mean, std=std, views_per_batch=val.BATCH_SIZE, share_batches=True),
-        device=device,
-        seed=train_cfg.SEED,
         num_epochs=train_cfg.EPOCH_NUM,
-        mean=mean,
-        std=std,
         val_freq=val.FREQ,
         save_freq=log.SAVE_FREQ,
         display_freq=log.DISPLAY_FREQ,
@@ -192,5 +197,4 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         record=RunRecord(
             folder, start=weights.start, num_steps=data.sampler.max_batches, tensorboard=folder / log.LOG_DIR, config=cfg.dump()
         ),
-        augment=build_batch_augment(cfg, "device"),
     )

@@ -1,7 +1,7 @@
 """The values that a key may take, and what keys demand of each other."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 from yacs.config import CfgNode
@@ -18,32 +18,10 @@ from vidrec.config.protocols import (
     SHORT_VIDEO,
     resolve_protocol,
 )
-from vidrec.config.training_rules import training_rules
+from vidrec.config.rule import INFINITY, Rule, above, at_least, number_range, one_of, only, within
+from vidrec.config.training_rules import TRAINING_RULES, training_rules
 from vidrec.model_zoo.specs import SECTIONS
 from vidrec.utils.text import FRAME_TEMPLATE
-
-
-class Rule(NamedTuple):
-    """What a value must fulfil, and the words for it (`at least 1 frame`)."""
-
-    holds: Callable[[Any], bool]
-    allowed: str
-
-
-def _at_least(low: float, unit: str = "") -> Rule:
-    return Rule(lambda value: value >= low, f"at least {low} {unit}".rstrip())
-
-
-def _above(low: float) -> Rule:
-    return Rule(lambda value: value > low, f"above {low}")
-
-
-def _within(low: float, high: float) -> Rule:
-    return Rule(lambda value: low <= value <= high, f"from {low} to {high}")
-
-
-def _one_of(*choices: str) -> Rule:
-    return Rule(lambda value: value in choices, "one of " + ", ".join(choices))
 
 
 def _is_label(label: Any) -> bool:
@@ -54,44 +32,19 @@ def _one_of_or_empty(*choices: str) -> Rule:
     return Rule(lambda value: value in ("", *choices), f"one of {', '.join(choices)}, or '' for the protocol's")
 
 
-def _only(value: Any, why: str) -> Rule:
-    return Rule(lambda given: given == value, f"{value}: {why}")
-
-
-def _range(low: float, high: float, *, above: bool = False) -> Rule:
-    """Two numbers from `low` to `high` in rising order; `above`: `low` itself is too low."""
-    words = f"two numbers {'above' if above else 'from'} {low}{f' to {high}' if high != INFINITY else ''} in rising order"
-    return Rule(lambda r: len(r) == 2 and low <= r[0] <= r[1] <= high and not (above and r[0] == low), words)
-
-
-INFINITY = float("inf")
 _AUG = "CONFIG.DATA.AUG"
-_RISING_EPOCHS = Rule(lambda epochs: all(a < b for a, b in zip([0, *epochs], epochs, strict=False)), "epochs from 1 in rising order")
-_IMAGE_SIZE = _at_least(1, "pixel")
+_IMAGE_SIZE = at_least(1, "pixel")
 
 RULES: dict[str, Rule] = {
-    "DDP_CONFIG.WORLD_SIZE": _at_least(1, "node"),
-    "DDP_CONFIG.WORLD_RANK": _at_least(0),
-    "DDP_CONFIG.NPROC_PER_NODE": _at_least(0),
-    "DDP_CONFIG.DIST_BACKEND": _one_of("nccl", "gloo"),
-    "DDP_CONFIG.GPU": _at_least(0),
-    "CONFIG.TRAIN.EPOCH_NUM": _at_least(1, "epoch"),
-    "CONFIG.TRAIN.BATCH_SIZE": _at_least(1, "clip"),
-    "CONFIG.TRAIN.OPTIMIZER": _one_of("SGD", "AdamW"),
-    "CONFIG.TRAIN.LR": _above(0),
-    "CONFIG.TRAIN.MOMENTUM": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),
-    "CONFIG.TRAIN.W_DECAY": _at_least(0),
-    "CONFIG.TRAIN.LR_POLICY": _one_of("Step", "Cosine"),
-    "CONFIG.TRAIN.LR_MILESTONE": _RISING_EPOCHS,
-    "CONFIG.TRAIN.STEP": _above(0),
-    "CONFIG.TRAIN.WARMUP_EPOCHS": _at_least(0),
-    "CONFIG.TRAIN.WARMUP_START_LR": _at_least(0),
-    "CONFIG.TRAIN.RESUME_EPOCH": _at_least(-1),
-    "CONFIG.TRAIN.SEED": Rule(lambda value: 0 <= value < 2**63, "from 0 to 2**63 - 1"),
-    "CONFIG.TRAIN.MULTIGRID.LONG_CYCLE_EPOCH": _RISING_EPOCHS,
-    "CONFIG.VAL.FREQ": _at_least(0),
-    "CONFIG.VAL.BATCH_SIZE": _at_least(1, "view"),
-    "CONFIG.TEST.PROTOCOL": _one_of(*PROTOCOLS),
+    **TRAINING_RULES,
+    "DDP_CONFIG.WORLD_SIZE": at_least(1, "node"),
+    "DDP_CONFIG.WORLD_RANK": at_least(0),
+    "DDP_CONFIG.NPROC_PER_NODE": at_least(0),
+    "DDP_CONFIG.DIST_BACKEND": one_of("nccl", "gloo"),
+    "DDP_CONFIG.GPU": at_least(0),
+    "CONFIG.VAL.FREQ": at_least(0),
+    "CONFIG.VAL.BATCH_SIZE": at_least(1, "view"),
+    "CONFIG.TEST.PROTOCOL": one_of(*PROTOCOLS),
     "CONFIG.TEST.CLIP_STARTS": _one_of_or_empty(*CLIP_STARTS),
     "CONFIG.TEST.TARGET_FPS": Rule(lambda value: value >= 0 or value == -1, "0, -1 for the file's own, or frames per second"),
     "CONFIG.TEST.SHORT_VIDEO": _one_of_or_empty(*SHORT_VIDEO),
@@ -99,79 +52,78 @@ RULES: dict[str, Rule] = {
         lambda text: text in ("", *RESIZES) or RESIZE_PATTERN.fullmatch(text) is not None,
         f"one of {', '.join(RESIZES)}, pixels of the short side (256) or of both (128x171, height x width), or '' for the protocol's",
     ),
-    "CONFIG.TEST.CROP_SIZE": _at_least(0),
+    "CONFIG.TEST.CROP_SIZE": at_least(0),
     "CONFIG.TEST.CROPS": _one_of_or_empty(*CROPS),
     "CONFIG.TEST.AVERAGE": _one_of_or_empty(*AVERAGES),
-    "CONFIG.DATA.SAMPLING": _one_of(*SAMPLINGS),
-    "CONFIG.DATA.TARGET_FPS": _at_least(0),
-    "CONFIG.DATA.SHORT_VIDEO": _one_of(*SHORT_VIDEO),
-    "CONFIG.DATA.NUM_CLASSES": _at_least(1),
-    "CONFIG.DATA.CLIP_LEN": _at_least(1, "frame"),
-    "CONFIG.DATA.FRAME_RATE": _at_least(1, "frame"),
-    "CONFIG.DATA.NUM_SEGMENT": _at_least(1, "segment"),
-    "CONFIG.DATA.NUM_CROP": _only(1, "a training sample has one crop"),
-    "CONFIG.DATA.TEST_NUM_SEGMENT": _at_least(1, "clip"),
-    "CONFIG.DATA.TEST_NUM_CROP": _at_least(1, "crop"),
+    "CONFIG.DATA.SAMPLING": one_of(*SAMPLINGS),
+    "CONFIG.DATA.TARGET_FPS": at_least(0),
+    "CONFIG.DATA.SHORT_VIDEO": one_of(*SHORT_VIDEO),
+    "CONFIG.DATA.NUM_CLASSES": at_least(1),
+    "CONFIG.DATA.CLIP_LEN": at_least(1, "frame"),
+    "CONFIG.DATA.FRAME_RATE": at_least(1, "frame"),
+    "CONFIG.DATA.NUM_SEGMENT": at_least(1, "segment"),
+    "CONFIG.DATA.NUM_CROP": only(1, "a training sample has one crop"),
+    "CONFIG.DATA.TEST_NUM_SEGMENT": at_least(1, "clip"),
+    "CONFIG.DATA.TEST_NUM_CROP": at_least(1, "crop"),
     "CONFIG.DATA.CROP_SIZE": _IMAGE_SIZE,
     "CONFIG.DATA.SHORT_SIDE_SIZE": _IMAGE_SIZE,
     "CONFIG.DATA.NEW_HEIGHT": _IMAGE_SIZE,
     "CONFIG.DATA.NEW_WIDTH": _IMAGE_SIZE,
     "CONFIG.DATA.SCALE_RANGE": Rule(lambda r: len(r) == 2 and 1.0 <= r[0] <= r[1], "two factors from 1.0 in rising order"),
-    "CONFIG.DATA.FLIP_PROB": _within(0, 1),
+    "CONFIG.DATA.FLIP_PROB": within(0, 1),
     "CONFIG.DATA.FLIP_LABEL_MAP": Rule(
         lambda pairs: all(isinstance(pair, (list, tuple)) and len(pair) == 2 and all(map(_is_label, pair)) for pair in pairs),
         "a list of pairs of labels or class names, such as [[3, 4], [left, right]]",
     ),
-    "CONFIG.DATA.CLIPS_PER_VIDEO": _at_least(1, "clip"),
-    "CONFIG.DATA.AUG_DEVICE": _one_of("cpu", "device"),
-    f"{_AUG}.CROP": _one_of("short_side", "resized", "corners"),
-    f"{_AUG}.RESIZED_CROP.AREA": _range(0, 1, above=True),
-    f"{_AUG}.RESIZED_CROP.ASPECT": _range(0, INFINITY, above=True),
+    "CONFIG.DATA.CLIPS_PER_VIDEO": at_least(1, "clip"),
+    "CONFIG.DATA.AUG_DEVICE": one_of("cpu", "device"),
+    f"{_AUG}.CROP": one_of("short_side", "resized", "corners"),
+    f"{_AUG}.RESIZED_CROP.AREA": number_range(0, 1, above=True),
+    f"{_AUG}.RESIZED_CROP.ASPECT": number_range(0, INFINITY, above=True),
     f"{_AUG}.CORNER_CROP.SCALES": Rule(lambda s: max(s, default=2) <= 1 and min(s) > 0, "factors above 0 and at most 1, at least one"),
-    f"{_AUG}.CORNER_CROP.MAX_DISTORT": _at_least(0),
-    f"{_AUG}.COLOR_JITTER.BRIGHTNESS": _at_least(0),
-    f"{_AUG}.COLOR_JITTER.CONTRAST": _at_least(0),
-    f"{_AUG}.COLOR_JITTER.SATURATION": _at_least(0),
-    f"{_AUG}.COLOR_JITTER.HUE": _within(0, 0.5),
-    f"{_AUG}.RAND_AUGMENT.NUM_OPS": _at_least(1, "operation"),
-    f"{_AUG}.RAND_AUGMENT.MAGNITUDE": _within(0, 30),
-    f"{_AUG}.AUGMIX.SEVERITY": _within(0.1, 10),
-    f"{_AUG}.AUGMIX.WIDTH": _at_least(1, "chain"),
-    f"{_AUG}.AUGMIX.DEPTH": _at_least(0, "operations"),
-    f"{_AUG}.AUGMIX.ALPHA": _above(0),
-    f"{_AUG}.ERASING.AREA": _range(0, 1, above=True),
-    f"{_AUG}.ERASING.ASPECT": _range(0, INFINITY, above=True),
-    f"{_AUG}.ERASING.FILL": _one_of("noise", "mean"),
-    f"{_AUG}.MIX.MIXUP_ALPHA": _at_least(0),
-    f"{_AUG}.MIX.CUTMIX_ALPHA": _at_least(0),
-    f"{_AUG}.MIX.CUTMIX_PROB": _within(0, 1),
-    **{f"{_AUG}.{group}.PROB": _within(0, 1) for group in ("COLOR_JITTER", "RAND_AUGMENT", "AUGMIX", "ERASING", "MIX")},
+    f"{_AUG}.CORNER_CROP.MAX_DISTORT": at_least(0),
+    f"{_AUG}.COLOR_JITTER.BRIGHTNESS": at_least(0),
+    f"{_AUG}.COLOR_JITTER.CONTRAST": at_least(0),
+    f"{_AUG}.COLOR_JITTER.SATURATION": at_least(0),
+    f"{_AUG}.COLOR_JITTER.HUE": within(0, 0.5),
+    f"{_AUG}.RAND_AUGMENT.NUM_OPS": at_least(1, "operation"),
+    f"{_AUG}.RAND_AUGMENT.MAGNITUDE": within(0, 30),
+    f"{_AUG}.AUGMIX.SEVERITY": within(0.1, 10),
+    f"{_AUG}.AUGMIX.WIDTH": at_least(1, "chain"),
+    f"{_AUG}.AUGMIX.DEPTH": at_least(0, "operations"),
+    f"{_AUG}.AUGMIX.ALPHA": above(0),
+    f"{_AUG}.ERASING.AREA": number_range(0, 1, above=True),
+    f"{_AUG}.ERASING.ASPECT": number_range(0, INFINITY, above=True),
+    f"{_AUG}.ERASING.FILL": one_of("noise", "mean"),
+    f"{_AUG}.MIX.MIXUP_ALPHA": at_least(0),
+    f"{_AUG}.MIX.CUTMIX_ALPHA": at_least(0),
+    f"{_AUG}.MIX.CUTMIX_PROB": within(0, 1),
+    **{f"{_AUG}.{group}.PROB": within(0, 1) for group in ("COLOR_JITTER", "RAND_AUGMENT", "AUGMIX", "ERASING", "MIX")},
     "CONFIG.DATA.MEAN": Rule(lambda values: len(values) == 3, "three numbers, for red, green and blue"),
     "CONFIG.DATA.STD": Rule(lambda values: len(values) == 3 and min(values) > 0, "three numbers above 0, for red, green and blue"),
     "CONFIG.DATA.FRAME_TEMPLATE": Rule(FRAME_TEMPLATE.fullmatch, "a file name with one place for the number, as img_%05d.jpg has"),
-    "CONFIG.DATA.FRAME_OFFSET": _at_least(0),
-    "CONFIG.DATA.MAX_PIXELS": _at_least(1, "pixel"),
-    "CONFIG.DATA.MAX_FRAMES": _at_least(1, "frame"),
-    "CONFIG.DATA.MAX_SECONDS": _at_least(0, "seconds"),
-    "CONFIG.DATA.MAX_BAD_SHARE": _within(0, 1),
-    "CONFIG.DATA.READ_TIMEOUT": _at_least(0, "second"),
-    "CONFIG.DATA.NUM_WORKERS": _at_least(0),
-    "CONFIG.DATA.MULTIGRID": _only(False, "it is read by nothing; CONFIG.TRAIN.MULTIGRID is meant"),
+    "CONFIG.DATA.FRAME_OFFSET": at_least(0),
+    "CONFIG.DATA.MAX_PIXELS": at_least(1, "pixel"),
+    "CONFIG.DATA.MAX_FRAMES": at_least(1, "frame"),
+    "CONFIG.DATA.MAX_SECONDS": at_least(0, "seconds"),
+    "CONFIG.DATA.MAX_BAD_SHARE": within(0, 1),
+    "CONFIG.DATA.READ_TIMEOUT": at_least(0, "second"),
+    "CONFIG.DATA.NUM_WORKERS": at_least(0),
+    "CONFIG.DATA.MULTIGRID": only(False, "it is read by nothing; CONFIG.TRAIN.MULTIGRID is meant"),
     "CONFIG.MODEL.ZOO": Rule(lambda zoo: zoo in ("", *SECTIONS), f"one of {', '.join(SECTIONS)}, or '' for whichever has the name"),
-    "CONFIG.MODEL.FROZEN_STAGES": _at_least(-1),
+    "CONFIG.MODEL.FROZEN_STAGES": at_least(-1),
     "CONFIG.LOG.EXP_NAME": Rule(bool, "a name; use_time takes the start time"),
-    "CONFIG.LOG.SAVE_FREQ": _at_least(1, "epoch"),
-    "CONFIG.LOG.DISPLAY_FREQ": _at_least(1, "iteration"),
-    "CONFIG.LOG.LEVEL": _one_of("DEBUG", "INFO", "WARNING", "ERROR"),
+    "CONFIG.LOG.SAVE_FREQ": at_least(1, "epoch"),
+    "CONFIG.LOG.DISPLAY_FREQ": at_least(1, "iteration"),
+    "CONFIG.LOG.LEVEL": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
 }
 
 
 def between_keys(cfg: CfgNode) -> Iterator[tuple[list[str], str]]:
     """(the keys in play, what is wrong) for every rule between keys that a complete config breaks."""
     yield from _model_rules(cfg.CONFIG.MODEL)
-    yield from _schedule_rules(cfg.CONFIG.TRAIN, cfg.CONFIG.LOG)
     yield from _size_rules(cfg.CONFIG.DATA)
-    yield from training_rules(cfg.CONFIG.TRAIN, cfg.CONFIG.DATA)
+    yield from training_rules(cfg.CONFIG)
     yield from _sampling_rules(cfg.CONFIG.DATA)
     yield from _test_rules(cfg.CONFIG)
     if cfg.DDP_CONFIG.WORLD_SIZE > 1:
@@ -190,22 +142,6 @@ def _model_rules(model: CfgNode) -> Iterator[tuple[list[str], str]]:
     if model.PRETRAINED is not False and not model.NAME:
         yield ["CONFIG.MODEL.PRETRAINED"], (
             f"CONFIG.MODEL.PRETRAINED is {model.PRETRAINED!r} and CONFIG.MODEL.NAME is empty; published weights belong to a zoo name."
-        )
-
-
-def _schedule_rules(train: CfgNode, log: CfgNode) -> Iterator[tuple[list[str], str]]:
-    if train.USE_WARMUP and train.WARMUP_EPOCHS >= train.EPOCH_NUM:
-        yield ["CONFIG.TRAIN.WARMUP_EPOCHS", "CONFIG.TRAIN.EPOCH_NUM", "CONFIG.TRAIN.USE_WARMUP"], (
-            f"CONFIG.TRAIN.WARMUP_EPOCHS is {train.WARMUP_EPOCHS} of {train.EPOCH_NUM} epochs (EPOCH_NUM); the warm-up must end before."
-        )
-    if train.RESUME and train.RESUME_EPOCH >= 0:
-        yield ["CONFIG.TRAIN.RESUME_EPOCH", "CONFIG.TRAIN.RESUME"], (
-            f"CONFIG.TRAIN.RESUME is {train.RESUME!r} and RESUME_EPOCH is {train.RESUME_EPOCH}; set one of them."
-        )
-    if (train.RESUME == "auto" or train.RESUME_EPOCH >= 0) and log.EXP_NAME.endswith("use_time"):
-        yield ["CONFIG.TRAIN.RESUME", "CONFIG.TRAIN.RESUME_EPOCH", "CONFIG.LOG.EXP_NAME"], (
-            f"CONFIG.LOG.EXP_NAME is {log.EXP_NAME!r}, a new folder at every start, so there is no run to resume;"
-            " give the run a name of its own there."
         )
 
 

@@ -1,20 +1,17 @@
 """The training loop, to be read from top to bottom."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import torch
 import torch.distributed as distributed
-from torch import nn, optim
-from torch.nn.functional import cross_entropy
-from torch.nn.parallel import DistributedDataParallel
+from torch import nn
 from torch.utils.data import DataLoader
 
-from vidrec.data.mixing import BatchAugment
-from vidrec.data.transforms import normalize_clips
+from vidrec.data.datasets import ClipBatch
 from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState
 from vidrec.engine.log import logger
@@ -22,16 +19,18 @@ from vidrec.engine.metrics import Accuracies, Averages, TrainMeter, accuracies
 from vidrec.engine.progress import StepReport, TrainDisplay, WaitClock
 from vidrec.engine.record import RunRecord
 from vidrec.engine.schedule import Schedule
+from vidrec.engine.stepper import Stepper
 from vidrec.engine.tester import Tester, VideoScores
-from vidrec.utils.dist import rank, run_on_main, world_size
+from vidrec.utils.dist import run_on_main, world_size
 from vidrec.utils.errors import UserError
-from vidrec.utils.seed import derive_seed
 
 
 class TrainSampler(Protocol):
-    """The order of an epoch, sharded over the processes."""
+    """The order of an epoch, sharded over the processes; `steps_of` counts batches."""
 
     def set_epoch(self, epoch: int) -> None: ...
+
+    def skip_batches(self, count: int) -> None: ...
 
     def steps_of(self, epoch: int) -> int: ...
 
@@ -41,38 +40,29 @@ class Trainer:
     """Trains, validates and saves one run.
 
     Attributes:
-        model: the plain network, on `device`, in whose parameters `optimizer` holds.
+        stepper: forward, backward and update of a step; holds network and optimizer.
         train_loader: ClipBatch items; as many on every process.
         val_loader: EvalVideo items, every video on exactly one process; may be None with `val_freq` 0.
         num_val_videos: length of the validation list, over all processes.
-        augment: clips, labels and the plans of a batch on the device -> clips and labels [B], or shares [B, K] of mixed clips; None: as is.
-        tester: scores the validation videos with the same model.
-        seed: of dropout and the like, which depend on (seed, epoch, step, rank) only.
-        mean, std: RGB, of values in [0, 1].
+        tester: scores the validation videos with the same network.
         val_freq, save_freq: epochs; 0 is never, otherwise the last epoch is always included.
         display_freq: steps between displays; reading the numbers waits for the device.
     """
 
-    model: nn.Module
-    optimizer: optim.Optimizer
+    stepper: Stepper
     schedule: Schedule
     train_loader: DataLoader
     train_sampler: TrainSampler
     val_loader: DataLoader | None
     num_val_videos: int
     tester: Tester
-    device: torch.device
-    seed: int
     num_epochs: int
-    mean: Sequence[float]
-    std: Sequence[float]
     val_freq: int
     save_freq: int
     display_freq: int
     bad_videos: BadVideos
     checkpointer: Checkpointer
     record: RunRecord
-    augment: BatchAugment | None = None
     _pace: list[float] = field(default_factory=lambda: [0.0, 0.0], init=False)  # seconds, steps
 
     def run(self, state: RunState) -> RunState:
@@ -81,24 +71,14 @@ class Trainer:
         Raises:
             UserError: the loss is not finite, too many videos cannot be read, or a checkpoint cannot be written.
         """
-        network = wrap(self.model)
         for epoch in range(state.epoch, self.num_epochs):
-            lr, num_steps = self._begin_epoch(epoch), self.train_sampler.steps_of(epoch)
-            meter, clock = TrainMeter(self.device), WaitClock(self.train_loader)
+            lr, num_steps = self._begin_epoch(epoch, state.step), self.steps_of(epoch)
+            meter, clock = TrainMeter(self.stepper.device), WaitClock(self.train_loader)
             display = TrainDisplay(epoch, num_epochs=self.num_epochs, num_steps=num_steps)
-            for step, batch in enumerate(clock):
-                torch.manual_seed(derive_seed(self.seed, epoch, step, rank()))  # of dropout; data has its own generators
-                self.bad_videos.add(batch.failures)
-                clips = batch.clips.to(self.device, non_blocking=True)  # [B, T, H, W, 3] uint8
-                labels = batch.labels.to(self.device, non_blocking=True)
-                if self.augment is not None:
-                    clips, labels = self.augment(clips, labels, batch.plans)
-                logits = network(normalize_clips(clips, self.mean, self.std))
-                loss = cross_entropy(logits, labels)
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                self.optimizer.step()
-                meter.update(loss, logits, labels)
+            for step, batches in enumerate(in_steps(clock, self.stepper.batches_per_step), start=state.step):
+                for batch in batches:
+                    self.bad_videos.add(batch.failures)
+                meter.update(*self.stepper.step(batches, epoch=epoch, step=step))
                 display.advance()
                 if is_due(step + 1, self.display_freq, num_steps):
                     report = self._report(epoch, step, lr, averages=meter.read(), clock=clock)
@@ -116,6 +96,10 @@ class Trainer:
                 self._save(self.checkpointer.epoch_path(epoch + 1), state)
         return state
 
+    def steps_of(self, epoch: int) -> int:
+        """Updates of the weights in an epoch; batches that do not fill the last one are dropped."""
+        return self.train_sampler.steps_of(epoch) // self.stepper.batches_per_step
+
     def validate(self, epoch: int) -> Accuracies:
         """Exact accuracies over the whole validation list, the same on every process."""
         result = self.tester.run(self.val_loader, num_videos=self.num_val_videos, title="validation")
@@ -128,18 +112,19 @@ class Trainer:
         )
         return measured
 
-    def _begin_epoch(self, epoch: int) -> float:
-        """Sets order and learning rate of an epoch and returns the latter."""
+    def _begin_epoch(self, epoch: int, first_step: int) -> float:
+        """Sets order, place in it and learning rate of an epoch and returns the latter."""
         lr = self.schedule.lr(epoch)
-        for group in self.optimizer.param_groups:
+        for group in self.stepper.optimizer.param_groups:
             group["lr"] = lr
         self.train_sampler.set_epoch(epoch)
-        self.model.train()
+        self.train_sampler.skip_batches(first_step * self.stepper.batches_per_step)
+        self.stepper.model.train()
         return lr
 
     def _end_epoch(self, epoch: int, lr: float, meter: TrainMeter) -> None:
         """Makes the processes equal again and records the averages of the epoch over all of them."""
-        share_buffers(self.model)
+        share_buffers(self.stepper.model)
         self.bad_videos.share()
         numbers = asdict(meter.total())
         self.record.epoch(epoch, lr=lr, **numbers)
@@ -154,7 +139,7 @@ class Trainer:
         wait = clock.read()
         self._pace[0] += wait.seconds
         self._pace[1] += wait.items
-        steps_left = sum(map(self.train_sampler.steps_of, range(epoch, self.num_epochs))) - step - 1
+        steps_left = sum(map(self.steps_of, range(epoch, self.num_epochs))) - step - 1
         return StepReport(
             epoch=epoch,
             step=step,
@@ -168,7 +153,7 @@ class Trainer:
         )
 
     def _save(self, path: Path, state: RunState) -> None:
-        self.checkpointer.save(path, state, model=self.model, optimizer=self.optimizer)
+        self.checkpointer.save(path, state, model=self.stepper.model, optimizer=self.stepper.optimizer)
 
 
 def is_due(done: int, every: int, total: int) -> bool:
@@ -179,15 +164,11 @@ def is_due(done: int, every: int, total: int) -> bool:
     return every > 0 and (done % every == 0 or done == total)
 
 
-def wrap(model: nn.Module) -> nn.Module:
-    """The network to train: it averages gradients over the processes where there are several.
-
-    All processes start from the main one's weights, and its BatchNorm statistics are handed out before every step.
-    """
-    if world_size() == 1:
-        return model
-    device = next(model.parameters()).device
-    return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None, gradient_as_bucket_view=True)
+def in_steps(batches: Iterable[ClipBatch], per_step: int) -> Iterator[list[ClipBatch]]:
+    """The batches, so many at a time; what does not fill a step is left out. Example: 5 batches, 2 per step -> 2 steps"""
+    iterator = iter(batches)
+    while len(group := list(islice(iterator, per_step))) == per_step:
+        yield group
 
 
 def share_buffers(model: nn.Module) -> None:

@@ -1,0 +1,89 @@
+"""One step of training: the batches of a step through the network and back, and one update of the weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn.parallel import DistributedDataParallel
+
+from vidrec.data.datasets import ClipBatch
+from vidrec.data.mixing import BatchAugment
+from vidrec.data.transforms import normalize_clips
+from vidrec.engine.losses import Loss, SoftmaxLoss
+from vidrec.utils.dist import rank, world_size
+from vidrec.utils.seed import derive_seed
+
+
+class StepOutcome(NamedTuple):
+    """What a step gave, still on the device: the loss [], mean over the clips of this process, logits [B, K] and labels [B] or [B, K]."""
+
+    loss: Tensor
+    logits: Tensor
+    labels: Tensor
+
+
+@dataclass(kw_only=True)
+class Stepper:
+    """Takes the steps of a run.
+
+    Attributes:
+        model: the plain network, on `device`, in whose parameters `optimizer` holds.
+        seed: of dropout and the like, which depend on (seed, epoch, step, batch of the step, rank) only.
+        mean, std: RGB, of values in [0, 1].
+        batches_per_step: batches whose gradients are accumulated, at least 1.
+        augment: clips, labels and the plans of a batch on the device -> clips and labels [B], or shares [B, K] of mixed clips; None: as is.
+        network: the model as it is called: wrapped where there are several processes.
+    """
+
+    model: nn.Module
+    optimizer: optim.Optimizer
+    device: torch.device
+    seed: int
+    mean: Sequence[float]
+    std: Sequence[float]
+    loss: Loss = field(default_factory=SoftmaxLoss)
+    batches_per_step: int = 1
+    augment: BatchAugment | None = None
+    network: nn.Module = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.network = wrap(self.model)
+
+    def step(self, batches: Sequence[ClipBatch], *, epoch: int, step: int) -> StepOutcome:
+        """Updates the weights by the mean gradient of the batches of a step, over all processes."""
+        self.optimizer.zero_grad(set_to_none=True)
+        outcomes = []
+        for place, batch in enumerate(batches):
+            torch.manual_seed(derive_seed(self.seed, epoch, step * self.batches_per_step + place, rank()))  # data has its own generators
+            clips, labels = self._inputs(batch)
+            logits = self.network(clips)
+            loss = self.loss(logits, labels) / len(batches)
+            loss.backward()
+            outcomes.append(StepOutcome(loss.detach(), logits.detach(), labels))
+        self.optimizer.step()
+        return StepOutcome(
+            torch.stack([outcome.loss for outcome in outcomes]).sum(),
+            torch.cat([outcome.logits for outcome in outcomes]),
+            torch.cat([outcome.labels for outcome in outcomes]),
+        )
+
+    def _inputs(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        """Clips [B, 3, T, S, S] float32 and their labels, on the device."""
+        clips = batch.clips.to(self.device, non_blocking=True)  # [B, T, S, S, 3] uint8
+        labels = batch.labels.to(self.device, non_blocking=True)
+        if self.augment is not None:
+            clips, labels = self.augment(clips, labels, batch.plans)
+        return normalize_clips(clips, self.mean, self.std), labels
+
+
+def wrap(model: nn.Module) -> nn.Module:
+    """The network to train: it averages gradients over the processes where there are several.
+
+    All processes start from the main one's weights, and its BatchNorm statistics are handed out before every step.
+    """
+    if world_size() == 1:
+        return model
+    device = next(model.parameters()).device
+    return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None, gradient_as_bucket_view=True)
