@@ -15,6 +15,7 @@ COMMANDS = {
     "benchmark_annotations": "measure what a long list of videos costs",
     "compare_decoders": "say which decoder gives a video's true frames, and what it costs",
     "soak_decoders": "open a video thousands of times and report how memory grows",
+    "replay_batch": "run the batch of a step that went wrong once more and say where it begins",
     "get_flops": "count multiply-adds, parameters and activations of a config's network",
     "list_models": "list the model zoo with clips, costs and published accuracies",
     "make_zoo_tables": "write the model zoo's costs and README",

@@ -23,7 +23,9 @@ from vidrec.data.datasets import ClipBatch, EvalVideo, Failure, SampleKey
 from vidrec.data.views import ViewGrid
 from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState
+from vidrec.engine.divergence import Guard
 from vidrec.engine.launch import launch
+from vidrec.engine.losses import SoftmaxLoss
 from vidrec.engine.optim import build_optimizer, build_schedule
 from vidrec.engine.record import RunRecord
 from vidrec.engine.stepper import Stepper
@@ -54,6 +56,9 @@ class Toy:
     lr: float = 0.05
     kill_at: str = ""  # epoch,step at which the process ends itself with SIGKILL
     kill_in_save: int = 0  # the number of the save that SIGKILL cuts in half
+    poison: str = ""  # rank,first,last: the loss of this rank is NaN at these steps, counted over all epochs
+    nan_policy: str = "stop"
+    nan_skips: int = 2
     fail: str = ""  # user-all, user-1, bug-1, kill-1, full-disk
     nodes: int = 1
     node_rank: int = 0
@@ -188,7 +193,14 @@ def make_trainer(toy: Toy, cfg) -> tuple[Trainer, RunState]:
     state = checkpointer.restore(toy.resume, model=model, optimizer=optimizer)
     common: dict[str, Any] = {"device": torch.device("cpu"), "mean": MEAN, "std": STD}
     trainer = Trainer(
-        stepper=Stepper(model=model, optimizer=optimizer, seed=cfg.CONFIG.TRAIN.SEED, **common),
+        stepper=Stepper(
+            model=model,
+            optimizer=optimizer,
+            seed=cfg.CONFIG.TRAIN.SEED,
+            loss=poisoned(toy.poison) if toy.poison else SoftmaxLoss(),
+            guard=make_guard(toy, cfg),
+            **common,
+        ),
         schedule=build_schedule(cfg),
         train_loader=loader,
         train_sampler=sampler,
@@ -204,6 +216,30 @@ def make_trainer(toy: Toy, cfg) -> tuple[Trainer, RunState]:
         record=RunRecord(folder, start=state, num_steps=len(loader)),
     )
     return trainer, state
+
+
+def make_guard(toy: Toy, cfg) -> Guard:
+    folder = Path(toy.folder) / "replay"
+    return Guard(
+        policy=toy.nan_policy,
+        max_skips=toy.nan_skips,
+        max_loss=1e6,
+        folder=folder,
+        config=cfg.dump(),
+        path_of=lambda index: f"/videos/{index}.mp4",
+    )
+
+
+def poisoned(poison: str):
+    """The usual loss, times NaN where the toy says."""
+    culprit, first, last = map(int, poison.split(","))
+    usual, count = SoftmaxLoss(), iter(range(10_000))
+
+    def loss(logits, labels):
+        at = next(count)
+        return usual(logits, labels) * (float("nan") if dist.rank() == culprit and first <= at <= last else 1.0)
+
+    return loss
 
 
 def digest(model: nn.Module) -> str:

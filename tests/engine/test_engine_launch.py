@@ -5,34 +5,20 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from engine_toy import MEAN, STD, Toy, ToyNet, make_trainer, toy_config, video_loader
+from process_runs import ENVIRONMENT, PLAIN, TORCHRUN, final, run
 
 from vidrec.config.defaults import get_cfg_defaults
 from vidrec.engine import tester
 from vidrec.engine.launch import exit_with, launch
 from vidrec.utils.errors import ConfigError, DataError
 
-TOY = str(Path(__file__).with_name("engine_toy.py"))
-PLAIN = [sys.executable, TOY]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", TOY]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 DATA_ERROR = "The list is empty; it must name a video."
-
-
-def run(command, folder, **arguments):
-    pairs = [f"{key}={value}" for key, value in arguments.items()]
-    return subprocess.run([*command, str(folder), *pairs], env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
-
-
-def final(folder):
-    return torch.load(folder / "final.pth", weights_only=True)
 
 
 def assert_scores_are_those_of_one_process(folder):

@@ -12,6 +12,7 @@ from engine_toy import Toy, digest, make_trainer, toy_config, video_loader
 
 from vidrec.engine import progress
 from vidrec.engine.checkpoint import RunState
+from vidrec.engine.divergence import DivergenceError
 from vidrec.engine.log import close_logging, logger, note, setup_logging
 from vidrec.engine.progress import WaitClock, _duration, shown
 from vidrec.engine.record import RunRecord
@@ -111,7 +112,7 @@ def test_weights_do_not_depend_on_what_is_logged_or_validated(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_before_a_checkpoint(tmp_path):
-    with pytest.raises(UserError, match=r"The loss is (nan|inf) in epoch \d, at or just before step \d+; it must be finite"):
+    with pytest.raises(DivergenceError, match=r"Epoch 1, step \d: the loss must be finite"):
         train(tmp_path, lr=1e30)
     assert list((tmp_path / "checkpoints").iterdir()) == []
 

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from yacs.config import CfgNode
 
+    from vidrec.data.mixing import BatchAugment
     from vidrec.engine.checkpoint import Checkpointer, RunState
+    from vidrec.engine.divergence import Guard
+    from vidrec.engine.stepper import Stepper
     from vidrec.engine.trainer import Trainer
     from vidrec.models.recognizer import Recognizer
 
@@ -82,7 +85,7 @@ def _num_frames(cfg: "CfgNode") -> int:
 class _Data(NamedTuple):
     """The training list with its loader, and the validation loader where there is one."""
 
-    num_videos: int
+    table: Any
     sampler: Any
     loader: Any
     num_val_videos: int
@@ -96,9 +99,9 @@ def _open_data(cfg: "CfgNode") -> _Data:
     class_names(cfg)  # a wrong file shows now, and not in the test after the last epoch
     dataset, sampler, loader = open_split(cfg, "train")
     if not cfg.CONFIG.VAL.FREQ:
-        return _Data(len(dataset.table), sampler, loader, 0, None)
+        return _Data(dataset.table, sampler, loader, 0, None)
     val = open_split(cfg, "val")
-    return _Data(len(dataset.table), sampler, loader, len(val.dataset.table), val.loader)
+    return _Data(dataset.table, sampler, loader, len(val.dataset.table), val.loader)
 
 
 class _Weights(NamedTuple):
@@ -164,23 +167,16 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
     from vidrec.engine.bad_videos import BadVideos
     from vidrec.engine.optim import build_schedule
     from vidrec.engine.record import RunRecord
-    from vidrec.engine.stepper import Stepper
     from vidrec.engine.tester import Tester
     from vidrec.engine.trainer import Trainer
     from vidrec.utils import dist
 
     train_cfg, val, log, mean, std = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG, cfg.CONFIG.DATA.MEAN, cfg.CONFIG.DATA.STD
-    device = dist.device()
+    device, augment = dist.device(), build_batch_augment(cfg, "device")
     dist.run_on_main(save_config, cfg, folder)
     return Trainer(
-        stepper=Stepper(
-            model=weights.model,
-            optimizer=weights.optimizer,
-            device=device,
-            seed=train_cfg.SEED,
-            mean=mean,
-            std=std,
-            augment=build_batch_augment(cfg, "device"),
+        stepper=build_stepper(
+            cfg, weights.model, weights.optimizer, augment=augment, guard=_build_guard(cfg, folder, data=data, augment=augment)
         ),
         schedule=build_schedule(cfg),
         train_loader=data.loader,
@@ -192,9 +188,45 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         val_freq=val.FREQ,
         save_freq=log.SAVE_FREQ,
         display_freq=log.DISPLAY_FREQ,
-        bad_videos=BadVideos(num_videos=data.num_videos, max_share=cfg.CONFIG.DATA.MAX_BAD_SHARE),
+        bad_videos=BadVideos(num_videos=len(data.table), max_share=cfg.CONFIG.DATA.MAX_BAD_SHARE),
         checkpointer=weights.checkpointer,
         record=RunRecord(
             folder, start=weights.start, num_steps=data.sampler.max_batches, tensorboard=folder / log.LOG_DIR, config=cfg.dump()
         ),
+    )
+
+
+def build_stepper(
+    cfg: "CfgNode", model: "Recognizer", optimizer: "Optimizer", *, augment: "BatchAugment | None", guard: "Guard | None", **more: Any
+) -> "Stepper":
+    """What takes the steps of a run of this config; `more` goes to the Stepper."""
+    from vidrec.engine.stepper import Stepper
+    from vidrec.utils import dist
+
+    return Stepper(
+        model=model,
+        optimizer=optimizer,
+        device=dist.device(),
+        seed=cfg.CONFIG.TRAIN.SEED,
+        mean=cfg.CONFIG.DATA.MEAN,
+        std=cfg.CONFIG.DATA.STD,
+        augment=augment,
+        guard=guard,
+        **more,
+    )
+
+
+def _build_guard(cfg: "CfgNode", folder: Path, *, data: _Data, augment: "BatchAugment | None") -> "Guard":
+    from vidrec.engine.divergence import Guard
+
+    train = cfg.CONFIG.TRAIN
+    return Guard(
+        policy=train.NAN_POLICY,
+        max_skips=train.NAN_SKIPS,
+        max_loss=train.NAN_LOSS,
+        max_grad_norm=train.NAN_GRAD_NORM,
+        folder=folder / "replay",
+        config=cfg.dump(),
+        path_of=data.table.path,
+        augment=augment,
     )

@@ -56,6 +56,11 @@ def _train() -> Node:
     train.RESUME = ""  # (new) '': start anew; auto: go on from the newest whole checkpoint of the run; or a checkpoint file
     train.RESUME_EPOCH = -1  # go on from the checkpoint of this epoch of the run; -1: from the beginning
     train.SEED = 0  # (new) of initialization, order, augmentation and dropout
+    # (new) a loss or gradient that is not finite, on any process: stop: the run ends before the update; skip: the update is left out
+    train.NAN_POLICY = "stop"
+    train.NAN_SKIPS = 10  # (new) of NAN_POLICY skip: updates that may be left out in a row; one more ends the run
+    train.NAN_LOSS = 1.0e6  # (new) a loss above this has gone wrong too; 0: whatever is finite is right
+    train.NAN_GRAD_NORM = 0.0  # (new) the same for the norm of all gradients
     train.MULTIGRID = Node()
     train.MULTIGRID.USE_LONG_CYCLE = False  # multigrid training (Wu et al., CVPR 2020): shapes of batches change at LONG_CYCLE_EPOCH
     train.MULTIGRID.USE_SHORT_CYCLE = False  # shapes change from step to step, with 4, 2 and 1 times BATCH_SIZE; LR stays

@@ -22,6 +22,10 @@ TRAINING_RULES: dict[str, Rule] = {
     "CONFIG.TRAIN.WARMUP_START_LR": at_least(0),
     "CONFIG.TRAIN.RESUME_EPOCH": at_least(-1),
     "CONFIG.TRAIN.SEED": Rule(lambda value: 0 <= value < 2**63, "from 0 to 2**63 - 1"),
+    "CONFIG.TRAIN.NAN_POLICY": one_of("stop", "skip"),
+    "CONFIG.TRAIN.NAN_SKIPS": at_least(1, "update"),
+    "CONFIG.TRAIN.NAN_LOSS": at_least(0),
+    "CONFIG.TRAIN.NAN_GRAD_NORM": at_least(0),
     "CONFIG.TRAIN.MULTIGRID.LONG_CYCLE_EPOCH": RISING_EPOCHS,
 }
 

@@ -25,6 +25,10 @@ FREE_KEYS = (
     "CONFIG.LOG.",
     "CONFIG.TRAIN.RESUME",
     "CONFIG.TRAIN.RESUME_EPOCH",
+    "CONFIG.TRAIN.NAN_POLICY",
+    "CONFIG.TRAIN.NAN_SKIPS",
+    "CONFIG.TRAIN.NAN_LOSS",
+    "CONFIG.TRAIN.NAN_GRAD_NORM",
     "CONFIG.DATA.NUM_WORKERS",
     "CONFIG.DATA.TRAIN_DATA_PATH",
     "CONFIG.DATA.VAL_DATA_PATH",
@@ -181,10 +185,26 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint file holds, tensors on the CPU, after comparing every record with its checksum. Runs no code of the file.
+    """What a checkpoint file holds, as `read_archive` gives it.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not a checkpoint of vidrec.
+    """
+    content = read_archive(path)
+    missing = [part for part in _PARTS if part not in content] if isinstance(content, dict) else list(_PARTS)
+    if missing:
+        raise CheckpointError(
+            f"The file {path} lacks {', '.join(missing)}; a run can go on only from a checkpoint of its own. "
+            "To start from its weights set CONFIG.MODEL.LOAD True and PRETRAINED_PATH."
+        )
+    return content
+
+
+def read_archive(path: Path) -> Any:
+    """What a file of torch.save holds, tensors on the CPU, after comparing every record with its checksum. Runs no code of the file.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or holds more than tensors and plain values.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -204,12 +224,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"The checkpoint {path} is damaged or cut short ({reason}); take an earlier one.") from error
     if damaged is not None:
         raise CheckpointError(f"The checkpoint {path} is damaged (wrong checksum of {damaged}); take an earlier one.")
-    missing = [part for part in _PARTS if part not in content] if isinstance(content, dict) else list(_PARTS)
-    if missing:
-        raise CheckpointError(
-            f"The file {path} lacks {', '.join(missing)}; a run can go on only from a checkpoint of its own. "
-            "To start from its weights set CONFIG.MODEL.LOAD True and PRETRAINED_PATH."
-        )
     return content
 
 

@@ -27,12 +27,14 @@ class TrainMeter:
     def __init__(self, device: torch.device):
         self._sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, top-1 hits, top-5 hits, clips
         self._read = [0.0] * 4
+        self.filled = False  # whether a batch has come since the last reading
 
     def update(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Adds one batch: its mean loss, logits [B, K] and labels [B]. Does not wait for the device.
 
         Of the labels of mixed clips, shares [B, K], the larger counts.
         """
+        self.filled = True
         with torch.no_grad():
             labels = labels.argmax(dim=1) if labels.ndim == 2 else labels
             best = logits.topk(min(TOP, logits.shape[1]), dim=1).indices  # [B, k]
@@ -41,18 +43,21 @@ class TrainMeter:
             self._sums += batch
 
     def read(self) -> Averages:
-        """Averages of this process since the last reading."""
+        """Averages of this process since the last reading; there must have been a batch."""
+        self.filled = False
         sums = self._sums.tolist()
         since, self._read = [new - old for new, old in zip(sums, self._read, strict=True)], sums
         return _averages(since)
 
     def total(self) -> Averages:
-        """Averages over everything and all processes; every process must call it."""
+        """Averages over everything and all processes, NaN where there was no batch; every process must call it."""
         return _averages(np.sum(all_gather_objects(self._sums.tolist()), axis=0).tolist())
 
 
 def _averages(sums: list[float]) -> Averages:
     loss, top1, top5, clips = sums
+    if not clips:
+        return Averages(float("nan"), float("nan"), float("nan"), 0)
     return Averages(loss / clips, top1 / clips, top5 / clips, int(clips))
 
 

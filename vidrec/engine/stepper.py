@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from vidrec.data.datasets import ClipBatch
 from vidrec.data.mixing import BatchAugment
 from vidrec.data.transforms import normalize_clips
+from vidrec.engine.divergence import Guard
 from vidrec.engine.losses import Loss, SoftmaxLoss
 from vidrec.utils.dist import rank, world_size
 from vidrec.utils.seed import derive_seed
@@ -34,6 +35,8 @@ class Stepper:
         mean, std: RGB, of values in [0, 1].
         batches_per_step: batches whose gradients are accumulated, at least 1.
         augment: clips, labels and the plans of a batch on the device -> clips and labels [B], or shares [B, K] of mixed clips; None: as is.
+        guard: asked before every update of the weights; None: every update happens.
+        rank: of the process, in the seeds.
         network: the model as it is called: wrapped where there are several processes.
     """
 
@@ -46,25 +49,32 @@ class Stepper:
     loss: Loss = field(default_factory=SoftmaxLoss)
     batches_per_step: int = 1
     augment: BatchAugment | None = None
+    guard: Guard | None = None
+    rank: int = field(default_factory=rank)
     network: nn.Module = field(init=False)
 
     def __post_init__(self) -> None:
         self.network = wrap(self.model)
 
-    def step(self, batches: Sequence[ClipBatch], *, epoch: int, step: int) -> StepOutcome:
-        """Updates the weights by the mean gradient of the batches of a step, over all processes."""
+    def step(self, batches: Sequence[ClipBatch], *, epoch: int, step: int) -> StepOutcome | None:
+        """Updates the weights by the mean gradient of the batches of a step, over all processes. None where the guard left it out."""
         self.optimizer.zero_grad(set_to_none=True)
+        if self.guard is not None:
+            self.guard.remember(self.model)
         outcomes = []
         for place, batch in enumerate(batches):
-            torch.manual_seed(derive_seed(self.seed, epoch, step * self.batches_per_step + place, rank()))  # data has its own generators
+            torch.manual_seed(derive_seed(self.seed, epoch, step * self.batches_per_step + place, self.rank))  # data has its own generators
             clips, labels = self._inputs(batch)
             logits = self.network(clips)
             loss = self.loss(logits, labels) / len(batches)
             loss.backward()
             outcomes.append(StepOutcome(loss.detach(), logits.detach(), labels))
+        total = torch.stack([outcome.loss for outcome in outcomes]).sum()
+        if self.guard is not None and not self.guard.allows(self.model, total, batches, epoch=epoch, step=step):
+            return None
         self.optimizer.step()
         return StepOutcome(
-            torch.stack([outcome.loss for outcome in outcomes]).sum(),
+            total,
             torch.cat([outcome.logits for outcome in outcomes]),
             torch.cat([outcome.labels for outcome in outcomes]),
         )

@@ -1,6 +1,5 @@
 """The training loop, to be read from top to bottom."""
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -22,7 +21,6 @@ from vidrec.engine.schedule import Schedule
 from vidrec.engine.stepper import Stepper
 from vidrec.engine.tester import Tester, VideoScores
 from vidrec.utils.dist import run_on_main, world_size
-from vidrec.utils.errors import UserError
 
 
 class TrainSampler(Protocol):
@@ -69,7 +67,7 @@ class Trainer:
         """Trains from `state` to the last epoch and returns the final state; the weights are then equal on all processes.
 
         Raises:
-            UserError: the loss is not finite, too many videos cannot be read, or a checkpoint cannot be written.
+            UserError: the loss has gone wrong (see `engine.divergence`), too many videos cannot be read, or a checkpoint cannot be written.
         """
         for epoch in range(state.epoch, self.num_epochs):
             lr, num_steps = self._begin_epoch(epoch, state.step), self.steps_of(epoch)
@@ -78,9 +76,11 @@ class Trainer:
             for step, batches in enumerate(in_steps(clock, self.stepper.batches_per_step), start=state.step):
                 for batch in batches:
                     self.bad_videos.add(batch.failures)
-                meter.update(*self.stepper.step(batches, epoch=epoch, step=step))
+                outcome = self.stepper.step(batches, epoch=epoch, step=step)
                 display.advance()
-                if is_due(step + 1, self.display_freq, num_steps):
+                if outcome is not None:  # else its numbers went wrong, and the weights are as before
+                    meter.update(*outcome)
+                if meter.filled and is_due(step + 1, self.display_freq, num_steps):
                     report = self._report(epoch, step, lr, averages=meter.read(), clock=clock)
                     display.show(report)
                     self.record.step(report)
@@ -131,11 +131,6 @@ class Trainer:
         logger.info("epoch %d/%d training loss %.4f top1 %.4f", epoch + 1, self.num_epochs, numbers["loss"], numbers["top1"])
 
     def _report(self, epoch: int, step: int, lr: float, *, averages: Averages, clock: WaitClock) -> StepReport:
-        if not math.isfinite(averages.loss):
-            raise UserError(
-                f"The loss is {averages.loss} in epoch {epoch + 1}, at or just before step {step + 1}; it must be finite. "
-                f"Lower CONFIG.TRAIN.LR (now {lr:g}) or warm up, and go on from the last checkpoint with CONFIG.TRAIN.RESUME auto."
-            )
         wait = clock.read()
         self._pace[0] += wait.seconds
         self._pace[1] += wait.items
