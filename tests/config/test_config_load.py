@@ -98,7 +98,7 @@ def test_every_mistake_of_file_and_command_line_is_reported_at_once(tmp_path):
         "run.yaml:8: CONFIG.DATA.CLIP_LENGHT is not a config key. Did you mean 'CLIP_LEN'",
         "command line: EPOCH_NUM is not a config key. It belongs at CONFIG.TRAIN.EPOCH_NUM.",
         "run.yaml:6: CONFIG.TRAIN.BATCH_SIZE is 0; it must be at least 1 clip.",
-        "run.yaml:6: CONFIG.TRAIN.OPTIMIZER is 'Adam'; it must be one of SGD, AdamW.",
+        "run.yaml:6: CONFIG.TRAIN.OPTIMIZER is 'Adam'; it must be one of SGD, AdamW, LARS.",
         "run.yaml:9: CONFIG.DATA.MULTIGRID is True; it must be False: it is read by nothing; CONFIG.TRAIN.MULTIGRID is meant.",
     ]
     assert len(found) == len(expected)

@@ -16,7 +16,7 @@ from vidrec.config.defaults import COMPONENT_SECTIONS, get_cfg_defaults
 NOT_READ = {
     "CONFIG.DATA.MULTIGRID": "stands in every YAML of the reference zoo; True is refused",
     "CONFIG.DATA.NUM_CROP": "another value than 1 is refused",
-    "CONFIG.TRAIN.WARMUP_END_LR": "ignored, as in the reference: the ramp ends at LR",
+    "CONFIG.TRAIN.WARMUP_END_LR": "ignored, as in the reference: the ramp ends at LR, or at WARMUP_TO_LR",
 } | dict.fromkeys(defaults.DERIVED_KEYS, "the devices and processes present decide")
 
 

@@ -56,6 +56,8 @@ def train(cfg: "CfgNode") -> None:
     from vidrec.commands.runs import log_difference, open_run
     from vidrec.data.build import build_multigrid
     from vidrec.engine.log import logger
+    from vidrec.engine.optim import build_batch_scale
+    from vidrec.engine.param_groups import group_table
     from vidrec.utils import dist
 
     cfg, folder = open_run(cfg)
@@ -70,6 +72,8 @@ def train(cfg: "CfgNode") -> None:
     most = "up to " if multigrid else ""
     steps, device = data.sampler.max_batches, trainer.stepper.device
     logger.info("%d epochs of %s%d steps on %d x %s", trainer.num_epochs, most, steps, dist.world_size(), device)
+    logger.info(build_batch_scale(cfg).text(cfg.CONFIG.TRAIN.LR))
+    logger.info("parameters in training:\n%s", group_table(weights.optimizer, trainer.schedule.base_lr))
     state = trainer.run(weights.start)
     trainer.record.close()
     logger.info("finished %d epochs; the run is in %s", state.epoch, folder)

@@ -42,17 +42,8 @@ def _train() -> Node:
     train = Node()
     train.EPOCH_NUM = 196  # epochs
     train.BATCH_SIZE = 8  # clips per process and step
-    train.OPTIMIZER = "SGD"  # (new) SGD or AdamW
-    train.LR = 0.01  # learning rate for the batch as written; never scaled silently
-    train.MOMENTUM = 0.9  # of SGD
-    train.W_DECAY = 1e-4  # weight decay on every parameter
-    train.LR_POLICY = "Step"  # Step or Cosine, one value per epoch
-    train.LR_MILESTONE = [40, 80]  # Step: epochs at which LR is multiplied by STEP
-    train.STEP = 0.1  # Step: the factor
-    train.USE_WARMUP = False  # rise linearly from WARMUP_START_LR to LR before the policy starts
-    train.WARMUP_EPOCHS = 34  # epochs of warm-up
-    train.WARMUP_START_LR = 0.0  # LR of epoch 0; 0.0: the ramp starts at 0 one epoch earlier, so that epoch 0 learns
-    train.WARMUP_END_LR = 0.1  # ignored, as in the reference: the ramp ends at LR
+    _optimizer(train)
+    _learning_rate(train)
     train.RESUME = ""  # (new) '': start anew; auto: go on from the newest whole checkpoint of the run; or a checkpoint file
     train.RESUME_EPOCH = -1  # go on from the checkpoint of this epoch of the run; -1: from the beginning
     train.SEED = 0  # (new) of initialization, order, augmentation and dropout
@@ -66,6 +57,37 @@ def _train() -> Node:
     train.MULTIGRID.USE_SHORT_CYCLE = False  # shapes change from step to step, with 4, 2 and 1 times BATCH_SIZE; LR stays
     train.MULTIGRID.LONG_CYCLE_EPOCH = [10, 20, 30]  # epochs at which the next of the shapes with 8, 4, 2, 1 times BATCH_SIZE and LR begins
     return train
+
+
+def _optimizer(train: Node) -> None:
+    train.OPTIMIZER = "SGD"  # (new) SGD, AdamW or LARS
+    train.MOMENTUM = 0.9  # of SGD and LARS
+    train.NESTEROV = False  # (new) SGD: Nesterov's momentum
+    train.BETAS = [0.9, 0.999]  # (new) AdamW: how much of the mean and of the mean square of the gradients a step keeps
+    train.EPS = 1e-8  # (new) AdamW: added to the root of the mean square
+    train.TRUST = 0.001  # (new) LARS: how far a step moves a tensor, as a share of its norm, at LR 1
+    train.W_DECAY = 1e-4  # weight decay
+    train.DECAY_NORM_BIAS = True  # (new) False: no weight decay (and no adaptation of LARS) on norms and biases
+    train.LAYER_DECAY = 1.0  # (new) factor on LR from each layer (stem, stage, neck, head) to the one before; 1.0: one LR everywhere
+    train.HEAD_LR_MULT = 1.0  # (new) factor on LR in the head
+
+
+def _learning_rate(train: Node) -> None:
+    train.LR = 0.01  # learning rate for the batch as written; never scaled silently
+    train.LR_SCALE_BATCH = (
+        0  # (new) clips of a step, over all processes, that LR, LR_END and WARMUP_TO_LR are meant for; 0: they are taken as is
+    )
+    train.LR_POLICY = "Step"  # Step, Cosine, Linear, Poly or Constant (the last three are new)
+    train.LR_PER = "epoch"  # (new) epoch: one LR for each; step: it moves with every step
+    train.LR_MILESTONE = [40, 80]  # Step: epochs at which LR is multiplied by STEP
+    train.STEP = 0.1  # Step: the factor
+    train.LR_END = 0.0  # (new) Cosine, Linear, Poly: LR at the end of the run
+    train.POLY_POWER = 2.0  # (new) Poly: LR falls with this power of the share of the run that is left
+    train.USE_WARMUP = False  # rise linearly from WARMUP_START_LR before the policy starts
+    train.WARMUP_EPOCHS = 34  # epochs of warm-up
+    train.WARMUP_START_LR = 0.0  # LR of the first epoch or step; 0.0: the ramp starts at 0 one of them earlier, so that the first learns
+    train.WARMUP_TO_LR = 0.0  # (new) LR that the ramp arrives at, where the policy takes over with its own; 0.0: with the same
+    train.WARMUP_END_LR = 0.1  # ignored, as in the reference: WARMUP_TO_LR is meant
 
 
 def _val() -> Node:

@@ -4,22 +4,15 @@ from collections.abc import Iterator
 
 from yacs.config import CfgNode
 
-from vidrec.config.rule import RISING_EPOCHS, Rule, above, at_least, one_of
+from vidrec.config.recipe_rules import RECIPE_RULES, recipe_rules
+from vidrec.config.rule import RISING_EPOCHS, Rule, at_least, one_of
 
 _GRID = "CONFIG.TRAIN.MULTIGRID."
 
 TRAINING_RULES: dict[str, Rule] = {
+    **RECIPE_RULES,
     "CONFIG.TRAIN.EPOCH_NUM": at_least(1, "epoch"),
     "CONFIG.TRAIN.BATCH_SIZE": at_least(1, "clip"),
-    "CONFIG.TRAIN.OPTIMIZER": one_of("SGD", "AdamW"),
-    "CONFIG.TRAIN.LR": above(0),
-    "CONFIG.TRAIN.MOMENTUM": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),
-    "CONFIG.TRAIN.W_DECAY": at_least(0),
-    "CONFIG.TRAIN.LR_POLICY": one_of("Step", "Cosine"),
-    "CONFIG.TRAIN.LR_MILESTONE": RISING_EPOCHS,
-    "CONFIG.TRAIN.STEP": above(0),
-    "CONFIG.TRAIN.WARMUP_EPOCHS": at_least(0),
-    "CONFIG.TRAIN.WARMUP_START_LR": at_least(0),
     "CONFIG.TRAIN.RESUME_EPOCH": at_least(-1),
     "CONFIG.TRAIN.SEED": Rule(lambda value: 0 <= value < 2**63, "from 0 to 2**63 - 1"),
     "CONFIG.TRAIN.NAN_POLICY": one_of("stop", "skip"),
@@ -32,6 +25,7 @@ TRAINING_RULES: dict[str, Rule] = {
 
 def training_rules(config: CfgNode) -> Iterator[tuple[list[str], str]]:
     """(the keys in play, what is wrong) for every rule that is broken."""
+    yield from recipe_rules(config.TRAIN)
     yield from _schedule_rules(config.TRAIN, config.LOG)
     yield from _batch_rules(config.TRAIN, config.DATA)
     yield from _multigrid_rules(config.TRAIN, config.DATA)
@@ -39,17 +33,22 @@ def training_rules(config: CfgNode) -> Iterator[tuple[list[str], str]]:
 
 def _schedule_rules(train: CfgNode, log: CfgNode) -> Iterator[tuple[list[str], str]]:
     if train.USE_WARMUP and train.WARMUP_EPOCHS >= train.EPOCH_NUM:
-        yield ["CONFIG.TRAIN.WARMUP_EPOCHS", "CONFIG.TRAIN.EPOCH_NUM", "CONFIG.TRAIN.USE_WARMUP"], (
-            f"CONFIG.TRAIN.WARMUP_EPOCHS is {train.WARMUP_EPOCHS} of {train.EPOCH_NUM} epochs (EPOCH_NUM); the warm-up must end before."
+        yield (
+            ["CONFIG.TRAIN.WARMUP_EPOCHS", "CONFIG.TRAIN.EPOCH_NUM", "CONFIG.TRAIN.USE_WARMUP"],
+            (f"CONFIG.TRAIN.WARMUP_EPOCHS is {train.WARMUP_EPOCHS} of {train.EPOCH_NUM} epochs (EPOCH_NUM); the warm-up must end before."),
         )
     if train.RESUME and train.RESUME_EPOCH >= 0:
-        yield ["CONFIG.TRAIN.RESUME_EPOCH", "CONFIG.TRAIN.RESUME"], (
-            f"CONFIG.TRAIN.RESUME is {train.RESUME!r} and RESUME_EPOCH is {train.RESUME_EPOCH}; set one of them."
+        yield (
+            ["CONFIG.TRAIN.RESUME_EPOCH", "CONFIG.TRAIN.RESUME"],
+            (f"CONFIG.TRAIN.RESUME is {train.RESUME!r} and RESUME_EPOCH is {train.RESUME_EPOCH}; set one of them."),
         )
     if (train.RESUME == "auto" or train.RESUME_EPOCH >= 0) and log.EXP_NAME.endswith("use_time"):
-        yield ["CONFIG.TRAIN.RESUME", "CONFIG.TRAIN.RESUME_EPOCH", "CONFIG.LOG.EXP_NAME"], (
-            f"CONFIG.LOG.EXP_NAME is {log.EXP_NAME!r}, a new folder at every start, so there is no run to resume;"
-            " give the run a name of its own there."
+        yield (
+            ["CONFIG.TRAIN.RESUME", "CONFIG.TRAIN.RESUME_EPOCH", "CONFIG.LOG.EXP_NAME"],
+            (
+                f"CONFIG.LOG.EXP_NAME is {log.EXP_NAME!r}, a new folder at every start, so there is no run to resume;"
+                " give the run a name of its own there."
+            ),
         )
 
 

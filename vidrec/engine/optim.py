@@ -5,35 +5,57 @@ from typing import Any
 from torch import nn, optim
 
 from vidrec.data.build import build_multigrid
-from vidrec.engine.schedule import Schedule
+from vidrec.engine.lars import LARS
+from vidrec.engine.param_groups import make_groups
+from vidrec.engine.schedule import BatchScale, Schedule
+from vidrec.utils.dist import world_size
 from vidrec.utils.errors import ConfigError
 
 
 def build_optimizer(cfg: Any, model: nn.Module) -> optim.Optimizer:
-    """SGD with momentum or AdamW over the parameters that are to be trained (`requires_grad`).
+    """SGD with momentum, AdamW or LARS over the parameters that are to be trained (`requires_grad`).
 
     Raises:
         ConfigError: every parameter is frozen.
     """
     train = cfg.CONFIG.TRAIN
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
+    groups = make_groups(
+        model,
+        weight_decay=train.W_DECAY,
+        decay_norm_bias=train.DECAY_NORM_BIAS,
+        layer_decay=train.LAYER_DECAY,
+        head_lr_mult=train.HEAD_LR_MULT,
+    )
+    if not groups:
         raise ConfigError(["CONFIG.MODEL leaves no parameter to train: all are frozen; unfreeze a part of the network or only test it."])
+    lr = train.LR * build_batch_scale(cfg).factor
     if train.OPTIMIZER == "AdamW":
-        return optim.AdamW(parameters, lr=train.LR, weight_decay=train.W_DECAY)
-    return optim.SGD(parameters, lr=train.LR, momentum=train.MOMENTUM, weight_decay=train.W_DECAY)
+        return optim.AdamW(groups, lr=lr, betas=tuple(train.BETAS), eps=train.EPS)
+    if train.OPTIMIZER == "LARS":
+        return LARS(groups, lr=lr, momentum=train.MOMENTUM, trust=train.TRUST)
+    return optim.SGD(groups, lr=lr, momentum=train.MOMENTUM, nesterov=train.NESTEROV)
+
+
+def build_batch_scale(cfg: Any) -> BatchScale:
+    """The clips of a step, and the factor on the learning rate that follows from them where that is asked for."""
+    train = cfg.CONFIG.TRAIN
+    return BatchScale(train.BATCH_SIZE, 1, world_size(), train.LR_SCALE_BATCH)
 
 
 def build_schedule(cfg: Any) -> Schedule:
-    """The learning rate per epoch that the config asks for, in proportion to the batch of multigrid training's long cycle."""
-    train, multigrid = cfg.CONFIG.TRAIN, build_multigrid(cfg)
+    """The learning rate per epoch or step that the config asks for, in proportion to the batch of multigrid training's long cycle."""
+    train, multigrid, factor = cfg.CONFIG.TRAIN, build_multigrid(cfg), build_batch_scale(cfg).factor
     return Schedule(
-        base_lr=train.LR,
+        base_lr=train.LR * factor,
         num_epochs=train.EPOCH_NUM,
         policy=train.LR_POLICY,
         milestones=tuple(train.LR_MILESTONE),
         factor=train.STEP,
+        end_lr=train.LR_END * factor,
+        power=train.POLY_POWER,
+        per_step=train.LR_PER == "step",
         warmup_epochs=train.WARMUP_EPOCHS if train.USE_WARMUP else 0,
         warmup_start_lr=train.WARMUP_START_LR,
+        warmup_to_lr=train.WARMUP_TO_LR * factor if train.WARMUP_TO_LR else None,
         scales=tuple(map(multigrid.lr_scale, range(train.EPOCH_NUM))) if multigrid else (),
     )

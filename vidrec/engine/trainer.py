@@ -15,6 +15,7 @@ from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState
 from vidrec.engine.log import logger
 from vidrec.engine.metrics import Accuracies, Averages, TrainMeter, accuracies
+from vidrec.engine.param_groups import set_lr
 from vidrec.engine.progress import StepReport, TrainDisplay, WaitClock
 from vidrec.engine.record import RunRecord
 from vidrec.engine.schedule import Schedule
@@ -70,12 +71,14 @@ class Trainer:
             UserError: the loss has gone wrong (see `engine.divergence`), too many videos cannot be read, or a checkpoint cannot be written.
         """
         for epoch in range(state.epoch, self.num_epochs):
-            lr, num_steps = self._begin_epoch(epoch, state.step), self.steps_of(epoch)
+            num_steps = self._begin_epoch(epoch, state.step)
             meter, clock = TrainMeter(self.stepper.device), WaitClock(self.train_loader)
             display = TrainDisplay(epoch, num_epochs=self.num_epochs, num_steps=num_steps)
             for step, batches in enumerate(in_steps(clock, self.stepper.batches_per_step), start=state.step):
                 for batch in batches:
                     self.bad_videos.add(batch.failures)
+                lr = self.schedule.lr(epoch, step, num_steps)
+                set_lr(self.stepper.optimizer, lr)
                 outcome = self.stepper.step(batches, epoch=epoch, step=step)
                 display.advance()
                 if outcome is not None:  # else its numbers went wrong, and the weights are as before
@@ -85,7 +88,7 @@ class Trainer:
                     display.show(report)
                     self.record.step(report)
             display.close()
-            self._end_epoch(epoch, lr, meter)
+            self._end_epoch(epoch, self.schedule.lr(epoch, num_steps - 1, num_steps), meter)
             state = RunState(epoch + 1, 0, state.best)
             if is_due(epoch + 1, self.val_freq, self.num_epochs):
                 measured = self.validate(epoch)
@@ -112,15 +115,12 @@ class Trainer:
         )
         return measured
 
-    def _begin_epoch(self, epoch: int, first_step: int) -> float:
-        """Sets order, place in it and learning rate of an epoch and returns the latter."""
-        lr = self.schedule.lr(epoch)
-        for group in self.stepper.optimizer.param_groups:
-            group["lr"] = lr
+    def _begin_epoch(self, epoch: int, first_step: int) -> int:
+        """Sets the order of an epoch and the place in it, and returns how many steps it has."""
         self.train_sampler.set_epoch(epoch)
         self.train_sampler.skip_batches(first_step * self.stepper.batches_per_step)
         self.stepper.model.train()
-        return lr
+        return self.steps_of(epoch)
 
     def _end_epoch(self, epoch: int, lr: float, meter: TrainMeter) -> None:
         """Makes the processes equal again and records the averages of the epoch over all of them."""
