@@ -53,6 +53,8 @@ class Toy:
     bad: str = ""  # indices of unreadable videos, as in 3,5
     max_bad_share: float = 1.0
     resume: str = ""
+    save_steps: int = 0
+    accumulate: int = 1
     lr: float = 0.05
     kill_at: str = ""  # epoch,step at which the process ends itself with SIGKILL
     kill_in_save: int = 0  # the number of the save that SIGKILL cuts in half
@@ -197,6 +199,7 @@ def make_trainer(toy: Toy, cfg) -> tuple[Trainer, RunState]:
             model=model,
             optimizer=optimizer,
             seed=cfg.CONFIG.TRAIN.SEED,
+            batches_per_step=toy.accumulate,
             loss=poisoned(toy.poison) if toy.poison else SoftmaxLoss(),
             guard=make_guard(toy, cfg),
             **common,
@@ -210,6 +213,7 @@ def make_trainer(toy: Toy, cfg) -> tuple[Trainer, RunState]:
         num_epochs=toy.epochs,
         val_freq=2,
         save_freq=1,
+        save_steps=toy.save_steps,
         display_freq=2,
         bad_videos=BadVideos(num_videos=toy.num_train, max_share=toy.max_bad_share),
         checkpointer=checkpointer,

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from vidrec.engine.checkpoint import Checkpointer, RunState, read_checkpoint
+from vidrec.engine.checkpoint import Checkpointer, RunState, hand_out
+from vidrec.engine.checkpoint_file import read_checkpoint
 from vidrec.utils.errors import CheckpointError
 
 CONFIG = "CONFIG:\n  TRAIN: {LR: 0.1, EPOCH_NUM: 3, RESUME: ''}\n  LOG: {LEVEL: DEBUG}\nDDP_CONFIG: {GPU: 0}\n"
@@ -48,6 +49,38 @@ def test_a_checkpoint_gives_back_weights_momentum_and_place(tmp_path):
     content = torch.load(run.epoch_path(1), weights_only=True)
     assert list(content["model"]) == ["weight", "bias"]
     assert (content["seed"], content["config"], content["world_size"], content["epoch"]) == (0, CONFIG, 1, 1)
+
+
+class Part:
+    def __init__(self, value):
+        self.value = value
+
+    def state_dict(self):
+        return {"value": self.value}
+
+    def load_state_dict(self, state):
+        self.value = state["value"]
+
+
+def test_what_else_has_a_state_gets_it_back_and_only_once(tmp_path):
+    run = checkpointer(tmp_path)
+    run.save(run.path(RunState(1, 7)), RunState(1, 7), **parts(), extras={"scaler": Part(3.5)})
+    state = run.restore("auto", **parts())
+    assert (state.epoch, state.step, state.extras) == (1, 7, {"scaler": {"value": 3.5}})
+    with pytest.raises(CheckpointError, match=r"holds the states of scaler; the run needs those of ema too"):
+        hand_out(state, {"scaler": Part(0), "ema": Part(0)})
+    fresh = Part(0)
+    hand_out(state, {"scaler": fresh})
+    assert (fresh.value, state.extras) == (3.5, {})
+
+
+def test_the_newest_is_found_by_epoch_and_step(tmp_path):
+    run = checkpointer(tmp_path)
+    for state in (RunState(9), RunState(10, 999999), RunState(10, 1000000), RunState(10)):
+        run.save(run.path(state), state, **parts())
+    found = [path.name for path in run.files()]
+    assert found == ["epoch_0010_step_1000000.pth", "epoch_0010_step_999999.pth", "epoch_0010.pth", "epoch_0009.pth"]
+    assert run.restore("auto", **parts()).step == 1000000
 
 
 def test_nothing_to_resume_starts_at_the_beginning(tmp_path):

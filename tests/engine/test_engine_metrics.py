@@ -83,3 +83,27 @@ def test_of_mixed_labels_the_larger_share_counts():
     meter.update(torch.tensor(0.5), logits, torch.tensor([[0.6, 0.4, 0], [0.7, 0, 0.3], [0.1, 0.9, 0]]))
     averages = meter.read()
     assert (averages.loss, averages.clips) == (0.5, 3) and averages.top1 == pytest.approx(2 / 3)
+
+
+def test_the_sums_of_an_epoch_go_on_where_they_were():
+    meter, fresh = TrainMeter(torch.device("cpu")), TrainMeter(torch.device("cpu"))
+    meter.update(torch.tensor(2.0), torch.eye(2), torch.tensor([0, 0]))
+    meter.read()
+    meter.update(torch.tensor(4.0), torch.eye(2), torch.tensor([0, 1]))
+    state = meter.state_dict()
+    assert state == {"sums": [[12.0, 3.0, 4.0, 4.0]], "read": [[4.0, 1.0, 2.0, 2.0]]}
+    fresh.load_state_dict(state)
+    assert (fresh.read(), fresh.total()) == (meter.read(), meter.total())
+    two = {"sums": [[1.0, 1.0, 1.0, 1.0], [3.0, 1.0, 1.0, 1.0]], "read": [[0.0] * 4, [3.0, 1.0, 1.0, 1.0]]}
+    fresh.load_state_dict(two)  # of two processes: the one that is left goes on with all
+    assert (fresh.total().loss, fresh.total().clips) == (2.0, 2)
+    fresh.reset()
+    assert fresh.state_dict() == {"sums": [[0.0] * 4], "read": [[0.0] * 4]}
+
+
+def test_findings_go_on_in_a_resumed_run():
+    bad, again = (BadVideos(num_videos=10, max_share=0.1) for _ in range(2))
+    bad.add([Failure("a.mp4", "is empty")])
+    again.load_state_dict(bad.state_dict())
+    with pytest.raises(DataError, match=r"2 of 10 training videos cannot be read"):
+        again.add([Failure("b.mp4", "is empty")])

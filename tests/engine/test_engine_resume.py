@@ -1,7 +1,9 @@
 """A run killed with SIGKILL at any moment goes on to the same bits as the run that was not killed."""
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 from engine_toy import Toy, digest, make_trainer, toy_config
+
+from vidrec.engine import checkpoint
 
 TOY = str(Path(__file__).with_name("engine_toy.py"))
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -50,6 +54,34 @@ def test_killed_in_an_epoch_and_then_in_a_save_ends_with_the_same_bits(tmp_path)
     assert names(killed) == names(tmp_path / "whole")
     ours, theirs = ((folder / "metrics.jsonl").read_text().count("\n") for folder in (killed, tmp_path / "whole"))
     assert ours == theirs
+
+
+def numbers(folder):
+    """Lines of the record without what depends on the clock."""
+    found = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in ("clips_per_s", "data_share", "eta_s")} for line in found]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_that_goes_on_after_any_step_ends_with_the_same_bits_and_numbers(tmp_path, monkeypatch, accumulate):
+    monkeypatch.setattr(checkpoint, "STEP_FILES", 100)
+    whole, arguments = tmp_path / "whole", {"save_steps": 1, "accumulate": accumulate}
+    expected = train(whole, **arguments)
+    steps = 6 // accumulate
+    files = [f"epoch_{epoch:04d}_step_{step:06d}.pth" for epoch in range(4) for step in range(1, steps + 1)]
+    assert sorted(set(names(whole)) - {"best.pth"}) == sorted([*files, *(f"epoch_{epoch:04d}.pth" for epoch in range(1, 5))])
+    for name in files:
+        part = tmp_path / name
+        part.mkdir()
+        shutil.copy(whole / "metrics.jsonl", part)
+        assert train(part, resume=str(whole / "checkpoints" / name), **arguments) == expected, name
+        assert numbers(part) == numbers(whole), name
+
+
+def test_within_epochs_the_newest_two_checkpoints_are_kept(tmp_path):
+    train(tmp_path, save_steps=4)  # 4 epochs of 6 steps
+    steps = [name for name in names(tmp_path) if "step" in name]
+    assert steps == ["epoch_0003_step_000002.pth", "epoch_0003_step_000006.pth"]
 
 
 def wait_until_started(mark, process):

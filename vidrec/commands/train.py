@@ -151,7 +151,7 @@ def _resume_source(cfg: "CfgNode", checkpointer: "Checkpointer") -> str:
     if train_cfg.RESUME_EPOCH >= 0:
         return str(checkpointer.epoch_path(train_cfg.RESUME_EPOCH))
     if train_cfg.RESUME == "auto":
-        return "auto" if checkpointer.epoch_files() else ""  # '': a run killed before its first checkpoint starts as it did then
+        return "auto" if checkpointer.files() else ""  # '': a run killed before its first checkpoint starts as it did then
     if any(checkpointer.folder.glob("*.pth")) and not _is_inside(train_cfg.RESUME, checkpointer):
         raise CheckpointError(
             f"{checkpointer.folder} holds the checkpoints of an earlier run, which a new one would overwrite."
@@ -176,21 +176,21 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
     from vidrec.utils import dist
 
     train_cfg, val, log, mean, std = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG, cfg.CONFIG.DATA.MEAN, cfg.CONFIG.DATA.STD
-    device, augment = dist.device(), build_batch_augment(cfg, "device")
+    augment = build_batch_augment(cfg, "device")
+    guard = _build_guard(cfg, folder, data=data, augment=augment)
     dist.run_on_main(save_config, cfg, folder)
     return Trainer(
-        stepper=build_stepper(
-            cfg, weights.model, weights.optimizer, augment=augment, guard=_build_guard(cfg, folder, data=data, augment=augment)
-        ),
+        stepper=build_stepper(cfg, weights.model, weights.optimizer, augment=augment, guard=guard),
         schedule=build_schedule(cfg),
         train_loader=data.loader,
         train_sampler=data.sampler,
         val_loader=data.val_loader,
         num_val_videos=data.num_val_videos,
-        tester=Tester(weights.model, device=device, mean=mean, std=std, views_per_batch=val.BATCH_SIZE, share_batches=True),
+        tester=Tester(weights.model, device=dist.device(), mean=mean, std=std, views_per_batch=val.BATCH_SIZE, share_batches=True),
         num_epochs=train_cfg.EPOCH_NUM,
         val_freq=val.FREQ,
         save_freq=log.SAVE_FREQ,
+        save_steps=log.SAVE_STEPS,
         display_freq=log.DISPLAY_FREQ,
         bad_videos=BadVideos(num_videos=len(data.table), max_share=cfg.CONFIG.DATA.MAX_BAD_SHARE),
         checkpointer=weights.checkpointer,

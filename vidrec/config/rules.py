@@ -114,6 +114,7 @@ RULES: dict[str, Rule] = {
     "CONFIG.MODEL.FROZEN_STAGES": at_least(-1),
     "CONFIG.LOG.EXP_NAME": Rule(bool, "a name; use_time takes the start time"),
     "CONFIG.LOG.SAVE_FREQ": at_least(1, "epoch"),
+    "CONFIG.LOG.SAVE_STEPS": at_least(0),
     "CONFIG.LOG.DISPLAY_FREQ": at_least(1, "iteration"),
     "CONFIG.LOG.LEVEL": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
 }

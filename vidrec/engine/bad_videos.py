@@ -43,6 +43,14 @@ class BadVideos:
             self._reasons |= reasons
         self._check()
 
+    def state_dict(self) -> dict[str, str]:
+        """The findings of all processes, by path; every process must call it."""
+        self.share()
+        return dict(self._reasons)
+
+    def load_state_dict(self, state: dict[str, str]) -> None:
+        self._reasons = dict(state)
+
     def _check(self) -> None:
         count = len(self._reasons)
         if count <= self._max_share * self._num_videos:

@@ -1,61 +1,59 @@
 """Checkpoints that survive a kill at any moment, and resuming from them."""
 
 import logging
-import pickle
 import re
-import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import yaml
 from torch import nn, optim
 
 import vidrec
-from vidrec.engine.files import atomic_file, make_folder, remove_leftovers, room_text
+from vidrec.engine.checkpoint_file import read_checkpoint, write_checkpoint
+from vidrec.engine.files import make_folder, remove_leftovers
+from vidrec.engine.same_run import refuse_other_config
 from vidrec.utils.dist import run_on_main, world_size
 from vidrec.utils.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
 
-# Keys that a resumed run may change: they touch neither the weights nor which of them are the best.
-FREE_KEYS = (
-    "DDP_CONFIG.",
-    "CONFIG.LOG.",
-    "CONFIG.TRAIN.RESUME",
-    "CONFIG.TRAIN.RESUME_EPOCH",
-    "CONFIG.TRAIN.NAN_POLICY",
-    "CONFIG.TRAIN.NAN_SKIPS",
-    "CONFIG.TRAIN.NAN_LOSS",
-    "CONFIG.TRAIN.NAN_GRAD_NORM",
-    "CONFIG.DATA.NUM_WORKERS",
-    "CONFIG.DATA.TRAIN_DATA_PATH",
-    "CONFIG.DATA.VAL_DATA_PATH",
-    "CONFIG.DATA.MAX_BAD_SHARE",
-    "CONFIG.DATA.MAX_SECONDS",
-    "CONFIG.DATA.CLASS_NAMES",
-    "CONFIG.DATA.TEST_NUM_SEGMENT",
-    "CONFIG.DATA.TEST_NUM_CROP",
-    "CONFIG.VAL.BATCH_SIZE",
-)
-_EPOCH_FILE = re.compile(r"epoch_(\d{4,})\.pth")
-_PARTS = ("model", "optimizer", "epoch", "step", "best", "seed", "config", "world_size", "versions")
+_FILE = re.compile(r"epoch_(\d{4,})(?:_step_(\d{6,}))?\.pth")
+STEP_FILES = 2  # checkpoints within an epoch that are kept: the newest, and the one before in case it is damaged
 
 
 @dataclass
 class RunState:
-    """Where a run stands: the epoch and the step in it that come next, both from 0, and the best top-1 so far (None: not yet)."""
+    """Where a run stands: the epoch and the step in it that come next, both from 0, and the best top-1 so far (None: not yet).
+
+    After the last step of an epoch, what belongs to its end, such as validation, comes next: step is then the number of steps.
+    `extras` holds, by name, the states of what else the checkpoint had; empty for a new run and once they are handed out.
+    """
 
     epoch: int = 0
     step: int = 0
     best: float | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+class Stateful(Protocol):
+    """Something whose state goes into checkpoints: tensors, plain numbers, text, and lists, tuples and dicts of them.
+
+    Every process calls `state_dict`, so that it may gather; the main one's is written. Every process gets it back.
+    """
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
 
 class Checkpointer:
     """Writes and finds the checkpoints of one run. All processes call it together; the main process touches the files.
 
-    There is no random state in a checkpoint: order, augmentation and dropout follow from (seed, epoch, step, rank).
+    There is no random state in a checkpoint: order, augmentation and dropout follow from (seed, epoch, step, rank). Nor is there
+    a state of the loader: the place in the order is the step.
 
     Args:
         folder: where the checkpoints are; made where missing.
@@ -86,17 +84,34 @@ class Checkpointer:
         """File of the checkpoint after `epoch` epochs; the run goes on from it with the epoch of that index."""
         return self.folder / f"epoch_{epoch:04d}.pth"
 
-    def epoch_files(self) -> list[Path]:
-        """The checkpoints after an epoch, newest first."""
-        by_epoch = {int(match[1]): path for path in self.folder.iterdir() if (match := _EPOCH_FILE.fullmatch(path.name))}
-        return [path for _, path in sorted(by_epoch.items(), reverse=True)]
+    def path(self, state: RunState) -> Path:
+        """File of the checkpoint of a moment. Example: epoch 2, step 0 -> epoch_0002.pth; step 30 -> epoch_0002_step_000030.pth"""
+        path = self.epoch_path(state.epoch)
+        return path.with_stem(f"{path.stem}_step_{state.step:06d}") if state.step else path
+
+    def files(self) -> list[Path]:
+        """The checkpoints but for the best, newest first: by epoch and step."""
+        matches = [match for path in self.folder.iterdir() if (match := _FILE.fullmatch(path.name))]
+        matches.sort(key=lambda match: (int(match[1]), int(match[2] or 0)), reverse=True)
+        return [self.folder / match[0] for match in matches]
 
     @property
     def best_path(self) -> Path:
         return self.folder / "best.pth"
 
-    def save(self, path: Path, state: RunState, *, model: nn.Module, optimizer: optim.Optimizer) -> None:
+    def save(
+        self,
+        path: Path,
+        state: RunState,
+        *,
+        model: nn.Module,
+        optimizer: optim.Optimizer,
+        extras: Mapping[str, Stateful] | None = None,
+    ) -> None:
         """Writes a checkpoint; the file of that name is the old one or the new one at every moment.
+
+        Args:
+            extras: what else has a state, by name: loss scaler, averaged weights, sums of an epoch.
 
         Raises:
             CheckpointError: on every process, when the main process cannot write; what was there before is intact.
@@ -104,6 +119,7 @@ class Checkpointer:
         content = {
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
+            "extras": {name: part.state_dict() for name, part in (extras or {}).items()},
             "epoch": state.epoch,
             "step": state.step,
             "best": state.best,
@@ -112,10 +128,19 @@ class Checkpointer:
             "world_size": world_size(),
             "versions": {"vidrec": vidrec.__version__, "torch": str(torch.__version__), "decoder": self.decoder},
         }
-        run_on_main(_write, path, content)
+        run_on_main(self._write, path, content)
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        write_checkpoint(path, content)
+        for old in self._superseded():
+            old.unlink()
+
+    def _superseded(self) -> list[Path]:
+        """Checkpoints within epochs but for the newest."""
+        return [path for path in self.files() if _FILE.fullmatch(path.name)[2]][STEP_FILES:]
 
     def restore(self, source: str, *, model: nn.Module, optimizer: optim.Optimizer) -> RunState:
-        """Loads model and optimizer from a checkpoint and returns where its run stood.
+        """Loads model and optimizer from a checkpoint and returns where its run stood, with the states for `hand_out`.
 
         Args:
             source: '' to start anew, 'auto' for the newest whole checkpoint of this folder (or anew where there is none), or a file.
@@ -140,7 +165,7 @@ class Checkpointer:
                 content["world_size"],
                 world_size(),
             )
-        return RunState(content["epoch"], content["step"], content["best"])
+        return RunState(content["epoch"], content["step"], content["best"], content["extras"])
 
     def _find(self, source: str) -> dict[str, Any] | None:
         if source == "":
@@ -149,16 +174,16 @@ class Checkpointer:
         if content is None:
             logger.info("no checkpoint in %s yet: the run starts from the beginning", self.folder)
             return None
-        _refuse_other_config(yaml.safe_load(content["config"]), yaml.safe_load(self.config))
+        refuse_other_config(yaml.safe_load(content["config"]), yaml.safe_load(self.config))
         before = content["versions"].get("decoder", self.decoder)
         if before != self.decoder:
             logger.warning("the run decoded its videos with %s and goes on with %s: their frames may differ a little", before, self.decoder)
-        logger.info("going on after epoch %d", content["epoch"])
+        logger.info("going on after epoch %d%s", content["epoch"], f" and {content['step']} steps" if content["step"] else "")
         return content
 
     def _newest(self) -> dict[str, Any] | None:
         """The newest checkpoint that is whole; damaged ones are said and passed over."""
-        files = self.epoch_files()
+        files = self.files()
         for path in files:
             try:
                 return read_checkpoint(path)
@@ -172,78 +197,20 @@ class Checkpointer:
         return None
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
-    try:
-        with atomic_file(path) as file:
-            torch.save(content, file)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-        raise CheckpointError(
-            f"The checkpoint {path} cannot be written ({reason}; {room_text(path.parent)}); earlier checkpoints are intact. "
-            "Make room or allow writing, then go on with CONFIG.TRAIN.RESUME auto."
-        ) from error
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint file holds, as `read_archive` gives it.
+def hand_out(state: RunState, parts: Mapping[str, Stateful]) -> None:
+    """Gives every part the state that the checkpoint had for it; nothing in a new run.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or not a checkpoint of vidrec.
+        CheckpointError: the checkpoint has no state for a part.
     """
-    content = read_archive(path)
-    missing = [part for part in _PARTS if part not in content] if isinstance(content, dict) else list(_PARTS)
+    if not state.extras:
+        return
+    missing = sorted(parts.keys() - state.extras.keys())
     if missing:
         raise CheckpointError(
-            f"The file {path} lacks {', '.join(missing)}; a run can go on only from a checkpoint of its own. "
-            "To start from its weights set CONFIG.MODEL.LOAD True and PRETRAINED_PATH."
+            f"The checkpoint holds the states of {', '.join(sorted(state.extras))}; the run needs those of {', '.join(missing)} too. "
+            "Resume with the version of vidrec that wrote it, or start a new run with another CONFIG.LOG.EXP_NAME."
         )
-    return content
-
-
-def read_archive(path: Path) -> Any:
-    """What a file of torch.save holds, tensors on the CPU, after comparing every record with its checksum. Runs no code of the file.
-
-    Raises:
-        CheckpointError: the file is missing or damaged, or holds more than tensors and plain values.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()  # torch.load itself takes a file with flipped bits without a word
-        content = torch.load(path, map_location="cpu", weights_only=True) if damaged is None else None
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"The checkpoint {path} does not exist; name a file, or set CONFIG.TRAIN.RESUME auto for the newest of the run."
-        ) from error
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"The checkpoint {path} holds more than tensors and plain values, which may be code; it was not run. "
-            "Use a file that vidrec wrote."
-        ) from error
-    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, NotImplementedError) as error:
-        reason = str(error).split("\n")[0]
-        raise CheckpointError(f"The checkpoint {path} is damaged or cut short ({reason}); take an earlier one.") from error
-    if damaged is not None:
-        raise CheckpointError(f"The checkpoint {path} is damaged (wrong checksum of {damaged}); take an earlier one.")
-    return content
-
-
-def _refuse_other_config(saved: dict[str, Any], current: dict[str, Any]) -> None:
-    """Raises CheckpointError naming every key that differs and may not."""
-    old, new = dict(_flat(saved)), dict(_flat(current))
-    differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _is_free(key)]
-    if differing:
-        rows = [f"  - {key} was {old.get(key, 'not set')!r} and is now {new.get(key, 'not set')!r}" for key in differing]
-        remedy = "Set these back, or start a new run with another CONFIG.LOG.EXP_NAME."
-        raise CheckpointError("\n".join(["The run to go on with has another config:", *rows, remedy]))
-
-
-def _flat(node: dict[str, Any], prefix: str = ""):
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-def _is_free(key: str) -> bool:
-    return any(key.startswith(free) if free.endswith(".") else key == free for free in FREE_KEYS)
+    for name, part in parts.items():
+        part.load_state_dict(state.extras[name])
+    state.extras = {}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrec.utils.dist import all_gather_objects
+from vidrec.utils.dist import all_gather_objects, is_main, rank, world_size
 
 TOP = 5  # the k of top-k; fewer where there are fewer classes
 
@@ -52,6 +52,27 @@ class TrainMeter:
     def total(self) -> Averages:
         """Averages over everything and all processes, NaN where there was no batch; every process must call it."""
         return _averages(np.sum(all_gather_objects(self._sums.tolist()), axis=0).tolist())
+
+    def reset(self) -> None:
+        """Forgets everything, as at the end of an epoch."""
+        self._set([0.0] * 4, [0.0] * 4)
+
+    def state_dict(self) -> dict[str, list[list[float]]]:
+        """The sums of every process; every process must call it."""
+        sums, read = zip(*all_gather_objects((self._sums.tolist(), self._read)), strict=True)
+        return {"sums": list(sums), "read": list(read)}
+
+    def load_state_dict(self, state: dict[str, list[list[float]]]) -> None:
+        """Each process takes up its own sums; where the number of processes is another one now, the main one takes up all."""
+        if len(state["sums"]) == world_size():
+            return self._set(state["sums"][rank()], state["read"][rank()])
+        everything = np.sum(state["sums"], axis=0).tolist() if is_main() else [0.0] * 4
+        self._set(everything, everything)
+
+    def _set(self, sums: list[float], read: list[float]) -> None:
+        self._sums = torch.tensor(sums, dtype=torch.float64, device=self._sums.device)
+        self._read = list(read)
+        self.filled = sums[3] > read[3]
 
 
 def _averages(sums: list[float]) -> Averages:

@@ -1,6 +1,6 @@
 """The training loop, to be read from top to bottom."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from vidrec.data.datasets import ClipBatch
 from vidrec.engine.bad_videos import BadVideos
-from vidrec.engine.checkpoint import Checkpointer, RunState
+from vidrec.engine.checkpoint import Checkpointer, RunState, Stateful, hand_out
 from vidrec.engine.log import logger
 from vidrec.engine.metrics import Accuracies, Averages, TrainMeter, accuracies
 from vidrec.engine.param_groups import set_lr
@@ -45,6 +45,8 @@ class Trainer:
         num_val_videos: length of the validation list, over all processes.
         tester: scores the validation videos with the same network.
         val_freq, save_freq: epochs; 0 is never, otherwise the last epoch is always included.
+        save_steps: steps of the run between checkpoints within epochs; 0: none.
+        extras: what has a state for checkpoints beside network, optimizer, sums of the epoch and bad videos.
         display_freq: steps between displays; reading the numbers waits for the device.
     """
 
@@ -62,7 +64,13 @@ class Trainer:
     bad_videos: BadVideos
     checkpointer: Checkpointer
     record: RunRecord
+    save_steps: int = 0
+    extras: Mapping[str, Stateful] = field(default_factory=dict)
+    meter: TrainMeter = field(init=False)
     _pace: list[float] = field(default_factory=lambda: [0.0, 0.0], init=False)  # seconds, steps
+
+    def __post_init__(self) -> None:
+        self.meter = TrainMeter(self.stepper.device)
 
     def run(self, state: RunState) -> RunState:
         """Trains from `state` to the last epoch and returns the final state; the weights are then equal on all processes.
@@ -70,9 +78,10 @@ class Trainer:
         Raises:
             UserError: the loss has gone wrong (see `engine.divergence`), too many videos cannot be read, or a checkpoint cannot be written.
         """
+        hand_out(state, self._parts())
         for epoch in range(state.epoch, self.num_epochs):
             num_steps = self._begin_epoch(epoch, state.step)
-            meter, clock = TrainMeter(self.stepper.device), WaitClock(self.train_loader)
+            clock = WaitClock(self.train_loader)
             display = TrainDisplay(epoch, num_epochs=self.num_epochs, num_steps=num_steps)
             for step, batches in enumerate(in_steps(clock, self.stepper.batches_per_step), start=state.step):
                 for batch in batches:
@@ -80,15 +89,18 @@ class Trainer:
                 lr = self.schedule.lr(epoch, step, num_steps)
                 set_lr(self.stepper.optimizer, lr)
                 outcome = self.stepper.step(batches, epoch=epoch, step=step)
+                state = RunState(epoch, step + 1, state.best)
                 display.advance()
                 if outcome is not None:  # else its numbers went wrong, and the weights are as before
-                    meter.update(*outcome)
-                if meter.filled and is_due(step + 1, self.display_freq, num_steps):
-                    report = self._report(epoch, step, lr, averages=meter.read(), clock=clock)
+                    self.meter.update(*outcome)
+                if self.meter.filled and is_due(step + 1, self.display_freq, num_steps):
+                    report = self._report(epoch, step, lr, averages=self.meter.read(), clock=clock)
                     display.show(report)
                     self.record.step(report)
+                if self.save_steps and (self._steps_before(epoch) + step + 1) % self.save_steps == 0:
+                    self._save(self.checkpointer.path(state), state)
             display.close()
-            self._end_epoch(epoch, self.schedule.lr(epoch, num_steps - 1, num_steps), meter)
+            self._end_epoch(epoch, self.schedule.lr(epoch, num_steps - 1, num_steps))
             state = RunState(epoch + 1, 0, state.best)
             if is_due(epoch + 1, self.val_freq, self.num_epochs):
                 measured = self.validate(epoch)
@@ -96,12 +108,15 @@ class Trainer:
                     state.best = measured.top1
                     self._save(self.checkpointer.best_path, state)
             if is_due(epoch + 1, self.save_freq, self.num_epochs):
-                self._save(self.checkpointer.epoch_path(epoch + 1), state)
+                self._save(self.checkpointer.path(state), state)
         return state
 
     def steps_of(self, epoch: int) -> int:
         """Updates of the weights in an epoch; batches that do not fill the last one are dropped."""
         return self.train_sampler.steps_of(epoch) // self.stepper.batches_per_step
+
+    def _steps_before(self, epoch: int) -> int:
+        return sum(map(self.steps_of, range(epoch)))
 
     def validate(self, epoch: int) -> Accuracies:
         """Exact accuracies over the whole validation list, the same on every process."""
@@ -122,11 +137,12 @@ class Trainer:
         self.stepper.model.train()
         return self.steps_of(epoch)
 
-    def _end_epoch(self, epoch: int, lr: float, meter: TrainMeter) -> None:
+    def _end_epoch(self, epoch: int, lr: float) -> None:
         """Makes the processes equal again and records the averages of the epoch over all of them."""
         share_buffers(self.stepper.model)
         self.bad_videos.share()
-        numbers = asdict(meter.total())
+        numbers = asdict(self.meter.total())
+        self.meter.reset()
         self.record.epoch(epoch, lr=lr, **numbers)
         logger.info("epoch %d/%d training loss %.4f top1 %.4f", epoch + 1, self.num_epochs, numbers["loss"], numbers["top1"])
 
@@ -147,8 +163,11 @@ class Trainer:
             eta_s=steps_left * self._pace[0] / self._pace[1],
         )
 
+    def _parts(self) -> dict[str, Stateful]:
+        return {"meter": self.meter, "bad_videos": self.bad_videos, **self.extras}
+
     def _save(self, path: Path, state: RunState) -> None:
-        self.checkpointer.save(path, state, model=self.stepper.model, optimizer=self.stepper.optimizer)
+        self.checkpointer.save(path, state, model=self.stepper.model, optimizer=self.stepper.optimizer, extras=self._parts())
 
 
 def is_due(done: int, every: int, total: int) -> bool:

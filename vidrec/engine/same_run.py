@@ -1,0 +1,49 @@
+"""Whether a config is that of the run to go on with."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from vidrec.utils.errors import CheckpointError
+
+# Keys that a resumed run may change: they touch neither the weights nor which of them are the best.
+FREE_KEYS = (
+    "DDP_CONFIG.",
+    "CONFIG.LOG.",
+    "CONFIG.TRAIN.RESUME",
+    "CONFIG.TRAIN.RESUME_EPOCH",
+    "CONFIG.TRAIN.NAN_POLICY",
+    "CONFIG.TRAIN.NAN_SKIPS",
+    "CONFIG.TRAIN.NAN_LOSS",
+    "CONFIG.TRAIN.NAN_GRAD_NORM",
+    "CONFIG.DATA.NUM_WORKERS",
+    "CONFIG.DATA.TRAIN_DATA_PATH",
+    "CONFIG.DATA.VAL_DATA_PATH",
+    "CONFIG.DATA.MAX_BAD_SHARE",
+    "CONFIG.DATA.MAX_SECONDS",
+    "CONFIG.DATA.CLASS_NAMES",
+    "CONFIG.DATA.TEST_NUM_SEGMENT",
+    "CONFIG.DATA.TEST_NUM_CROP",
+    "CONFIG.VAL.BATCH_SIZE",
+)
+
+
+def refuse_other_config(saved: dict[str, Any], current: dict[str, Any]) -> None:
+    """Raises CheckpointError naming every key that differs and may not."""
+    old, new = dict(_flat(saved)), dict(_flat(current))
+    differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _is_free(key)]
+    if differing:
+        rows = [f"  - {key} was {old.get(key, 'not set')!r} and is now {new.get(key, 'not set')!r}" for key in differing]
+        remedy = "Set these back, or start a new run with another CONFIG.LOG.EXP_NAME."
+        raise CheckpointError("\n".join(["The run to go on with has another config:", *rows, remedy]))
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _is_free(key: str) -> bool:
+    return any(key.startswith(free) if free.endswith(".") else key == free for free in FREE_KEYS)
