@@ -26,19 +26,21 @@ PATHS = [
     "e\u0301",
 ]
 NUMBERS = ["3", "0", "+2", "-1", "12345", "1234567890", '"4"', "2.5", "0.25", ".5", "x", "7 ", " 5", "1,3", "jump", "00008"]
+LISTS = ["1,3", "0;3", "5|4|3", '"0,3"', '"7"', "2,2", "1,3;4", "-1,3", "4,+2", "1,,3", "9,10", "2.5,1", ";1", ",".join("0123456789" * 2)]
 BETWEEN = [" "] * 6 + ["\t", "  ", ",", ",", ", ", " ,"]
 
 
 def some_list(random_lines: random.Random) -> bytes:
     """A list of mostly equal lines with some of every other kind between."""
     separator, columns = random_lines.choice([" ", ",", "\t"]), random_lines.choice([2, 3, 4])
-    regular = [f"v{{}}.mp4{separator}" + separator.join(["5", "9", "1"][4 - columns :])]
+    last = random_lines.choice(["1", "1", *LISTS[:4]])
+    regular = [f"v{{}}.mp4{separator}" + separator.join(["5", "9", last][4 - columns :])]
     made, share = [], random_lines.choice([0.02, 0.1, 0.5])
     for number in range(random_lines.randrange(1, 60)):
         if random_lines.random() > share:
             made.append(regular[0].format(number))
             continue
-        parts = [random_lines.choice(PATHS), *random_lines.choices(NUMBERS, k=random_lines.randrange(0, 4))]
+        parts = [random_lines.choice(PATHS), *random_lines.choices(NUMBERS + LISTS, k=random_lines.randrange(0, 4))]
         line = parts[0] + "".join(random_lines.choice([separator, *BETWEEN]) + part for part in parts[1:])
         made.append(random_lines.choice([line, line, line, " " + line, line + " ", "", "# " + line, line + "\r"]))
     return random_lines.choice(["\n", "\r\n"]).join(made).encode() + random_lines.choice([b"", b"\n"])
@@ -68,7 +70,7 @@ def some_named_list(random_lines: random.Random) -> bytes:
     for number in range(random_lines.randrange(1, 40)):
         usual = random_lines.random() > share
         path = f"v{number}.mp4" if usual else random_lines.choice(PATHS)
-        label = random_lines.choice(NAMES[:3] if usual else [*WORDS, *NAMES, *NUMBERS])
+        label = random_lines.choice(NAMES[:3] if usual else [*WORDS, *NAMES, *NUMBERS, *LISTS])
         made.append(path + "".join((separator if usual else random_lines.choice(BETWEEN)) + part for part in [*middle, label]))
     return random_lines.choice(["\n", "\r\n"]).join(made).encode()
 
@@ -80,6 +82,7 @@ def outcome(file, names=None):
     except DataError as error:
         return str(error)
     rows = [(table.listed_path(i), table.label_set(i), table.span(i)) for i in range(len(table))]
+    assert table.multi_label == any(len(labels) > 1 for _, labels, _ in rows)
     return rows, table.num_frames.tolist(), table.sha256
 
 
@@ -116,7 +119,9 @@ def test_text_lists_with_names_in_bulk_and_with_care(tmp_path, monkeypatch, suff
 def test_tables_with_a_header_in_bulk_and_with_care(tmp_path, monkeypatch):
     file, names = tmp_path / "list.csv", [f"class {chr(97 + number)}" for number in range(10)]
     header = "label,start,video,end,num_frames,note\n"
-    fields = [NUMBERS + names, ["", *NUMBERS], [*PATHS[:6], ""], ["", "20", *NUMBERS], NUMBERS, ["", "x", '"a, b"']]
+    labels = [*NUMBERS, *names, '"0,3,7"', '"0,3,7"', "1;2", '"class a"', '"class b,class c"', '"0,3', '3"', '"', '""', "\"'3'\""]
+    fields = [labels, ["", '"1"', *NUMBERS], [*PATHS, "", '"m,n.mp4"', '""', ' "o.mp4"', '"p""q.mp4"'], ["", "20", *NUMBERS]]
+    fields += [['"12"', *NUMBERS], ["", "x", '"a, b"', 'a"b']]
     lists = []
     for seed in range(250):
         rng = random.Random(seed)

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.commands.cli import run_command
 from vidrec.utils.errors import DataError
@@ -17,11 +17,45 @@ if TYPE_CHECKING:
     from vidrec.data.annotations import VideoTable
 
 CLASSES = 400
+LAST_WORDS = ("drumming", "jump rope", "(on a beam)")
+
+
+class ListForm(NamedTuple):
+    """How a list is written.
+
+    Args:
+        line: of a video.
+        named: labels are names of one to three words, of which the reader is told.
+    """
+
+    file: str
+    line: str
+    before: str = ""
+    between: str = "\n"
+    after: str = "\n"
+    named: bool = False
+
+
 FORMS = {
-    "text": ("list.txt", "", "{path} {frames} {label}"),
-    "spans": ("list.txt", "", "{path} {frames}.5 {end}.25 {label}"),
-    "quoted": ("list.txt", "", '"{path}" {frames} {label}'),
-    "csv": ("list.csv", "label,path,num_frames", "{label},{path},{frames}"),
+    "pair": ListForm("list.txt", "{path} {label}"),
+    "text": ListForm("list.txt", "{path} {frames} {label}"),
+    "frames": ListForm("list.txt", "{path} {frames} {end} {label}"),
+    "seconds": ListForm("list.txt", "{path} {frames}.5 {end}.25 {label}"),
+    "quoted": ListForm("list.txt", '"{path}" {frames} {label}'),
+    "names": ListForm("list.txt", "{path} {name}", named=True),
+    "several": ListForm("list.txt", "{path} {label},{second},{third}"),
+    "csv": ListForm("list.csv", "{path},{frames},{label}"),
+    "csv-names": ListForm("list.csv", "{path},{name}", named=True),
+    "csv-several": ListForm("list.csv", '{path},"{label},{second},{third}"'),
+    "tsv": ListForm("list.tsv", "{path}\t{frames}\t{label}"),
+    "tsv-names": ListForm("list.tsv", "{path}\t{name}", named=True),
+    "csv-header": ListForm("list.csv", "{label},{path},{frames}", "label,path,num_frames\n"),
+    "csv-header-names": ListForm("list.csv", "{path},{name}", "path,label\n", named=True),
+    "csv-header-several": ListForm("list.csv", '{path},"{label},{second},{third}"', "path,labels\n"),
+    "tsv-header": ListForm("list.tsv", "{path}\t{frames}\t{end}\t{label}", "path\tstart\tend\tlabel\n"),
+    "json": ListForm("list.json", '{{"path": "{path}", "label": {label}}}', "[\n", ",\n", "\n]\n"),
+    "json-names": ListForm("list.json", '{{"id": "{path}", "template": "{name}"}}', "[\n", ",\n", "\n]\n", named=True),
+    "json-several": ListForm("list.json", '"{path}": [{label}, {second}, {third}]', "{\n", ",\n", "\n}\n"),
 }
 
 
@@ -51,7 +85,7 @@ def benchmark_annotations(num_rows: int, form: str = "text", *, workers: int = 4
     with tempfile.TemporaryDirectory() as folder:
         file = write_list(Path(folder), num_rows, form)
         started, cpu = time.perf_counter(), time.process_time()
-        table = read_table(file, num_classes=CLASSES)
+        table = read_table(file, num_classes=CLASSES, class_names=class_names() if FORMS[form].named else None)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     text, rest = table.num_bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -76,14 +110,22 @@ def benchmark_annotations(num_rows: int, form: str = "text", *, workers: int = 4
 
 def write_list(folder: Path, num_rows: int, form: str) -> Path:
     """A list of made-up paths of 42 bytes, such as those of Kinetics."""
-    name, header, line = FORMS[form]
-    with (folder / name).open("w", encoding="utf-8") as file:
-        file.write(f"{header}\n" if header else "")
+    written, names = FORMS[form], class_names()
+    with (folder / written.file).open("w", encoding="utf-8") as file:
+        file.write(written.before)
         for row in range(num_rows):
             label, frames = row % CLASSES, row % 300
             path = f"train/class_{label:03d}/video_{row:09d}_000010.mp4"
-            file.write(line.format(path=path, frames=frames, end=frames + 10, label=label) + "\n")
-    return folder / name
+            fields = {"path": path, "frames": frames, "end": frames + 10, "label": label, "name": names[label]}
+            fields |= {"second": (label + 1) % CLASSES, "third": (label + 7) % CLASSES}
+            file.write((written.between if row else "") + written.line.format(**fields))
+        file.write(written.after)
+    return folder / written.file
+
+
+def class_names() -> list[str]:
+    """Names of two to four words, whose last words many of them share."""
+    return [f"{chr(97 + label // 26)}{chr(97 + label % 26)} {LAST_WORDS[label % len(LAST_WORDS)]}" for label in range(CLASSES)]
 
 
 def worker_private(rows: "VideoTable | list[str]", workers: int) -> list[int]:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vidrec.data.annotations.chunks import BLANK, ODD, QUOTE, Chunk, Numbers, number_before
+from vidrec.data.annotations.chunks import BLANK, ODD, QUOTE, Chunk, Numbers, is_any, number_before
 from vidrec.data.annotations.filling import Fields
 from vidrec.data.annotations.line import Ends, Form
 from vidrec.data.annotations.named import NameEnds
+from vidrec.data.annotations.several import LabelLists, find_lists, take_more
 
 _SETS = {None: b" \t", b",": b",", b"\t": b"\t"}  # the bytes that can separate fields
 
@@ -22,6 +23,7 @@ class Tails(NamedTuple):
     numbers: tuple[Numbers, Numbers, Numbers]
     clean: np.ndarray  # bool
     quote: np.ndarray  # place of the quote that ends a path in quotes; -1 for a path without
+    lists: LabelLists | None  # of the lines that end in several labels, the first of which is in `numbers`
 
 
 def read_tails(
@@ -34,39 +36,42 @@ def read_tails(
         names: finds the lines that end in a class name, which stands for its number; None where there are none.
         named_by: what separates these names.
     """
-    data = chunk.data
+    data, quotes = chunk.data, _quote_pairs(chunk)
     last = number_before(data, chunk.ends)
-    named = no_label = np.zeros(len(chunk), bool)
+    named = no_label = listed = np.zeros(len(chunk), bool)
     if names is not None and not last.found.all():
-        separators = np.flatnonzero(_is_any(data, _SETS[named_by]))
+        separators = np.flatnonzero(is_any(data, _SETS[named_by]))
         found, sure = names.find(chunk, separators, by_blanks=named_by is None, wanted=~last.found)
-        named, no_label = found.found, sure & ~found.found
-        last = Numbers(*(np.where(sure, one, other) for one, other in zip(found, last, strict=True)))
+        named, no_label, last = found.found, sure & ~found.found, _either(sure, found, last)
+    lists = find_lists(chunk, last, quotes)
+    if lists is not None:
+        listed, last = lists.first.found, _either(lists.first.found, lists.first, last)
     second = number_before(data, last.place)
     third = number_before(data, second.place)
     clean = last.found & ~last.decimal & (chunk.flags & ODD == 0)
-    clean &= _is_any(data[last.place], b"".join(_SETS[delimiter] for delimiter in delimiters))
+    clean &= is_any(data[last.place], b"".join(_SETS[delimiter] for delimiter in delimiters))
     for number in (last, second, third):
         # a sign, doubled blanks, a blank beside a comma and a number in quotes are for the careful reader
         before = data[number.place]
-        clean &= ~_is_any(before, b"+-") | ~number.found
-        clean &= ~_is_any(before, b" \t,'") | number.found
-    quote = _closing_quotes(chunk)
+        clean &= ~is_any(before, b"+-") | ~number.found
+        clean &= ~is_any(before, b" \t,'") | number.found
+    quote = np.where(quotes[0] == chunk.starts, quotes[1], -1)
     quoted = (quote >= 0) & _ends_in_numbers(data, quote, (last, second, third))
     # `a.mp4 0,3` may be two labels
-    clean &= quoted | ((chunk.flags & QUOTE == 0) & (named | (data[last.place] != ord(",")) | (chunk.flags & BLANK == 0)))
-    clean = (clean | no_label) & ~_is_any(data[chunk.starts], b"# \t'")
+    known = named | listed | (data[last.place] != ord(",")) | (chunk.flags & BLANK == 0)
+    clean &= quoted | (listed & (quotes[1] == chunk.ends - 1)) | ((chunk.flags & QUOTE == 0) & known)
+    clean = (clean | no_label) & ~is_any(data[chunk.starts], b"# \t'")
     if chunk.number == 1:
         clean[0] = False  # byte order mark, header
-    return Tails((last, second, third), clean, quote)
+    return Tails((last, second, third), clean, quote, lists)
 
 
 def count_clean_ends(chunk: Chunk, tails: Tails, delimiter: bytes | None) -> Ends:
     """What the clean lines of a chunk end in."""
     last, second, third = tails.numbers
-    one = tails.clean & last.found & _is_any(chunk.data[last.place], _SETS[delimiter])
-    after = one & second.found & _is_any(chunk.data[second.place], _SETS[delimiter])
-    three = after & third.found & _is_any(chunk.data[third.place], _SETS[delimiter]) & (second.value > third.value)
+    one = tails.clean & last.found & is_any(chunk.data[last.place], _SETS[delimiter])
+    after = one & second.found & is_any(chunk.data[second.place], _SETS[delimiter])
+    three = after & third.found & is_any(chunk.data[third.place], _SETS[delimiter]) & (second.value > third.value)
     return Ends(int(one.sum()), int((after & ~second.decimal).sum()), int(three.sum()))
 
 
@@ -76,10 +81,12 @@ def read_fields(chunk: Chunk, form: Form, num_classes: int, names: NameEnds | No
     used = tails.numbers[: form.columns - 1]
     plain = tails.clean & (used[0].value < num_classes)
     for number in used:
-        plain &= number.found & _is_any(chunk.data[number.place], _SETS[form.delimiter])
+        plain &= number.found & is_any(chunk.data[number.place], _SETS[form.delimiter])
     quoted = tails.quote >= 0
     path_starts, path_ends = chunk.starts + quoted, used[-1].place - quoted
-    plain &= (path_ends > path_starts) & ~_is_any(chunk.data[path_ends - 1], b" \t") & (~quoted | (path_ends == tails.quote))
+    plain &= (path_ends > path_starts) & ~is_any(chunk.data[path_ends - 1], b" \t") & (~quoted | (path_ends == tails.quote))
+    if tails.lists is not None:
+        plain &= tails.lists.labels.max(axis=1) < num_classes
     num_frames, spans, seconds = np.zeros(len(chunk)), None, False
     if form.columns == 3:
         plain &= ~used[1].decimal
@@ -88,20 +95,23 @@ def read_fields(chunk: Chunk, form: Form, num_classes: int, names: NameEnds | No
         plain &= used[1].value > used[2].value
         spans = np.stack([used[2].value, used[1].value], axis=1)
         seconds = bool((plain & (used[1].decimal | used[2].decimal)).any())
-    return Fields(plain, path_starts, path_ends, used[0].value, num_frames, spans, seconds)
+    more = None if tails.lists is None else take_more(tails.lists, plain)
+    return Fields(plain, path_starts, path_ends, used[0].value, num_frames, spans, seconds, more)
 
 
-def _closing_quotes(chunk: Chunk) -> np.ndarray:
-    """[N] place of the second of two double quotes of a line that begins with the first; -1 for any other line."""
-    closing = np.full(len(chunk), -1)
-    if not (chunk.flags & QUOTE).any():
-        return closing
-    quotes = np.flatnonzero(chunk.data == ord('"'))
-    first = np.searchsorted(quotes, chunk.starts)  # of the quotes from each line's start on
-    two = np.searchsorted(quotes, chunk.ends) - first == 2
-    two[two] = quotes[first[two]] == chunk.starts[two]
-    closing[two] = quotes[first[two] + 1]
-    return closing
+def _either(chosen: np.ndarray, these: Numbers, others: Numbers) -> Numbers:
+    return Numbers(*(np.where(chosen, one, other) for one, other in zip(these, others, strict=True)))
+
+
+def _quote_pairs(chunk: Chunk) -> tuple[np.ndarray, np.ndarray]:
+    """[N] places of the first and the second double quote of lines with exactly two; -1 for other lines."""
+    first, second = np.full(len(chunk), -1), np.full(len(chunk), -1)
+    if (chunk.flags & QUOTE).any():
+        quotes = np.flatnonzero(chunk.data == ord('"'))
+        before = np.searchsorted(quotes, chunk.starts)
+        two = np.searchsorted(quotes, chunk.ends) - before == 2
+        first[two], second[two] = quotes[before[two]], quotes[before[two] + 1]
+    return first, second
 
 
 def _ends_in_numbers(data: np.ndarray, quote: np.ndarray, numbers: tuple[Numbers, ...]) -> np.ndarray:
@@ -112,10 +122,3 @@ def _ends_in_numbers(data: np.ndarray, quote: np.ndarray, numbers: tuple[Numbers
         so_far = so_far & number.found & (data[number.place] == separator)
         found |= so_far & (number.place == quote + 1)
     return found
-
-
-def _is_any(values: np.ndarray, characters: bytes) -> np.ndarray:
-    """[N] bool: which bytes are one of some characters."""
-    table = np.zeros(256, bool)
-    table[list(characters)] = True
-    return table[values]

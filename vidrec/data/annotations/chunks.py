@@ -80,12 +80,12 @@ class Numbers(NamedTuple):
 
 def number_before(data: np.ndarray, ends: np.ndarray) -> Numbers:
     """The number, of at most 9 digits on each side of a point, that ends before each place."""
-    value, digits, place = _digits_before(data, ends)
+    value, digits, place = digits_before(data, ends)
     found, decimal = digits > 0, np.zeros(len(ends), bool)
     value = value.astype(np.float64)
     pointed = found & (data[place] == ord("."))
     if pointed.any():
-        whole, whole_digits, before = _digits_before(data, place)
+        whole, whole_digits, before = digits_before(data, place)
         decimal = pointed & (whole_digits > 0)
         scale = 10.0**digits
         value = np.where(decimal, (whole * scale + value) / scale, value)  # both exact below 2**53, so this is the nearest float
@@ -93,7 +93,7 @@ def number_before(data: np.ndarray, ends: np.ndarray) -> Numbers:
     return Numbers(value, found, decimal, place)
 
 
-def _digits_before(data: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def digits_before(data: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Value and count of up to 9 digits that end before each place, and the place of the byte before them.
 
     The text begins with a line end, so that there is always one.
@@ -110,3 +110,10 @@ def _digits_before(data: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.n
         digits += active
         place = place - active
     return value, digits, place
+
+
+def is_any(values: np.ndarray, characters: bytes) -> np.ndarray:
+    """[N] bool: which bytes are one of some characters."""
+    table = np.zeros(256, bool)
+    table[list(characters)] = True
+    return table[values]

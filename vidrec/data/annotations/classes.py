@@ -13,6 +13,7 @@ from vidrec.utils.text import did_you_mean
 _INTEGER = re.compile(rb"[+-]?\d{1,9}")
 _LIST = re.compile(rb"[+-]?\d{1,9}(?:\s*[,;|]\s*[+-]?\d{1,9})*")
 CORRECT = "Correct it."
+MAX_KEPT = 100_000  # fields of a list that are remembered with what they mean
 
 
 class ClassMap:

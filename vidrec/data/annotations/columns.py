@@ -8,11 +8,11 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from vidrec.data.annotations.chunks import ODD, QUOTE, Chunk, Numbers, number_before, read_chunks
-from vidrec.data.annotations.classes import CORRECT, ClassMap
+from vidrec.data.annotations.chunks import ODD, QUOTE, Chunk, Numbers, is_any, number_before, read_chunks
+from vidrec.data.annotations.classes import CORRECT, MAX_KEPT, ClassMap
 from vidrec.data.annotations.filling import Fields, Filler
 from vidrec.data.annotations.line import frame_count, parse_span
-from vidrec.data.annotations.rows import NO_SPAN, Row, Rows
+from vidrec.data.annotations.rows import NO_SPAN, More, Row, Rows
 from vidrec.utils.errors import DataError
 
 # Names of columns and of record keys, in lower case; where a table has several of a kind, the first of these is taken.
@@ -79,20 +79,35 @@ def first_key(found: Mapping[str, object], keys: tuple[str, ...]) -> str:
 
 
 class _Known(dict):
-    """Label fields that were read before, with their class number; -1 for what only the careful reader can judge."""
+    """Label fields that were read before, with the place of their labels in `sets`; -1 for what only the careful reader can judge."""
 
     def __init__(self, classes: ClassMap):
+        super().__init__()
         self.classes = classes
+        self.sets: list[tuple[int, ...]] = []
 
     def __missing__(self, field: bytes) -> int:
         try:
-            labels = self.classes.parse(field)
+            self.sets.append(self.classes.parse(field))
         except ValueError:
             return -1
-        if len(labels) > 1:
-            return -1
-        self[field] = labels[0]
-        return labels[0]
+        self[field] = len(self.sets) - 1
+        return self[field]
+
+    def labels(self, fields: list[bytes]) -> tuple[np.ndarray, More | None]:
+        """[n] the first label of each field, -1 for what only the careful reader can judge; and the labels after it."""
+        if len(self.sets) > MAX_KEPT:
+            self.clear()
+            self.sets.clear()
+        which = np.array([self[field] for field in fields], np.int64)
+        sizes = np.array([*map(len, self.sets), 0])
+        flat = np.array([-1, *(label for labels in self.sets for label in labels), -1])  # the last one for -1
+        starts = np.concatenate([1 + np.cumsum(sizes[:-1]) - sizes[:-1], [0]])
+        counts = np.maximum(sizes[which] - 1, 0)
+        if not counts.any():
+            return flat[starts[which]], None
+        further = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return flat[starts[which]], More(counts, flat[np.repeat(starts[which] + 1, counts) + further])
 
 
 def _without_header(chunk: Chunk) -> Chunk:
@@ -102,43 +117,69 @@ def _without_header(chunk: Chunk) -> Chunk:
     return Chunk(chunk.text[:start] + b"#" + chunk.text[start:], chunk.number)
 
 
-def _fields(chunk: Chunk, header: Header, known: _Known) -> Fields:
-    """The columns of the lines that hold neither quotes nor anything else unusual."""
+class _Bounds(NamedTuple):
+    """Where the columns of each line begin and end, without the quotes around them; of meaning for the plain lines."""
+
+    starts: np.ndarray  # [N, width]
+    ends: np.ndarray  # [N, width]
+    plain: np.ndarray  # [N] bool: of so many columns, and quotes stand around whole columns only
+
+
+def _bounds(chunk: Chunk, header: Header) -> _Bounds:
     data, width = chunk.data, header.width
-    delimiters = np.flatnonzero(data == ord(header.delimiter))
+    delimiters, num_quotes = np.flatnonzero(data == ord(header.delimiter)), np.zeros(len(chunk), np.int32)
+    if (chunk.flags & QUOTE).any():
+        seen = np.cumsum(data == ord('"'), dtype=np.int32)
+        before = seen[chunk.starts - 1]
+        num_quotes = seen[chunk.ends - 1] - before
+        line = np.searchsorted(chunk.starts, delimiters, side="right") - 1
+        delimiters = delimiters[(seen[delimiters] - before[line]) % 2 == 0]
     first = np.searchsorted(delimiters, chunk.starts)
-    odd = data[chunk.starts] == ord("#")
-    odd |= chunk.flags & (QUOTE | ODD) != 0
-    plain = ~odd & (np.searchsorted(delimiters, chunk.ends) - first == width - 1)
+    plain = (data[chunk.starts] != ord("#")) & (chunk.flags & ODD == 0)
+    plain &= np.searchsorted(delimiters, chunk.ends) - first == width - 1
     # [N, width + 1]: the places before and behind each column
     bounds = np.zeros((len(chunk), width + 1), np.int64)
     bounds[:, 0], bounds[:, -1] = chunk.starts - 1, chunk.ends
     for column in range(1, width):
         bounds[plain, column] = delimiters[first[plain] + column - 1]
-    starts, ends = bounds[:, header.path] + 1, bounds[:, header.path + 1]
-    blank = np.isin(data, np.frombuffer(b" \t\r", np.uint8))
-    plain &= (ends > starts) & ~blank[np.minimum(starts, len(data) - 1)] & ~blank[ends - 1]
-    labels = np.full(len(chunk), -1.0)
-    fields = zip((bounds[plain, header.label] + 1).tolist(), bounds[plain, header.label + 1].tolist(), strict=True)
-    labels[plain] = [known[chunk.text[start:end]] for start, end in fields]
-    plain &= labels >= 0
+    starts, ends = bounds[:, :-1] + 1, bounds[:, 1:]
+    if not num_quotes.any():
+        return _Bounds(starts, ends, plain)
+    quoted = (data[np.minimum(starts, len(data) - 1)] == ord('"')) & (data[ends - 1] == ord('"')) & (ends - starts > 1)
+    return _Bounds(starts + quoted, ends - quoted, plain & (num_quotes == 2 * quoted.sum(axis=1)))
+
+
+def _fields(chunk: Chunk, header: Header, known: _Known) -> Fields:
+    """The columns of the lines that hold nothing unusual."""
+    data, bounds = chunk.data, _bounds(chunk, header)
+    starts, ends, plain = bounds.starts[:, header.path], bounds.ends[:, header.path], bounds.plain
+    plain = plain & (ends > starts) & ~is_any(data[np.minimum(starts, len(data) - 1)], b" \t\r") & ~is_any(data[ends - 1], b" \t\r")
     num_frames, plain = _numbers(data, bounds, header.num_frames, plain)
-    if header.start < 0 or header.end < 0:
-        return Fields(plain, starts, ends, labels, num_frames.value, None, False)
-    start, plain = _numbers(data, bounds, header.start, plain, decimals=True)
-    end, plain = _numbers(data, bounds, header.end, plain, decimals=True)
-    plain = plain & (end.value > start.value)
-    seconds = header.seconds or bool((plain & (start.decimal | end.decimal)).any())
-    return Fields(plain, starts, ends, labels, num_frames.value, np.stack([start.value, end.value], axis=1), seconds)
+    spans, seconds = None, False
+    if header.start >= 0 and header.end >= 0:
+        start, plain = _numbers(data, bounds, header.start, plain, decimals=True)
+        end, plain = _numbers(data, bounds, header.end, plain, decimals=True)
+        plain = plain & (end.value > start.value)
+        spans = np.stack([start.value, end.value], axis=1)
+        seconds = header.seconds or bool((plain & (start.decimal | end.decimal)).any())
+    text, limits = chunk.text, (bounds.starts[plain, header.label].tolist(), bounds.ends[plain, header.label].tolist())
+    found, more = known.labels([text[start:end] for start, end in zip(*limits, strict=True)])
+    labels = np.full(len(chunk), -1.0)
+    labels[plain] = found
+    if more is not None:
+        counts = np.zeros(len(chunk), np.int64)
+        counts[plain] = more.counts
+        more = More(counts, more.values)
+    return Fields(plain & (labels >= 0), starts, ends, labels, num_frames.value, spans, seconds, more)
 
 
-def _numbers(data: np.ndarray, bounds: np.ndarray, column: int, plain: np.ndarray, *, decimals: bool = False) -> tuple[Numbers, np.ndarray]:
+def _numbers(data: np.ndarray, bounds: _Bounds, column: int, plain: np.ndarray, *, decimals: bool = False) -> tuple[Numbers, np.ndarray]:
     """The numbers of a column, and the plain lines that hold one there; zeros where there is no such column."""
     if column < 0:
         none = np.zeros(len(plain))
         return Numbers(none, plain, none > 0, none), plain
-    numbers = number_before(data, bounds[:, column + 1])
-    right = numbers.found & (numbers.place == bounds[:, column])
+    numbers = number_before(data, bounds.ends[:, column])
+    right = numbers.found & (numbers.place == bounds.starts[:, column] - 1)
     return numbers, plain & right & (~numbers.decimal | decimals)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vidrec.data.annotations.chunks import Chunk
-from vidrec.data.annotations.rows import Mistakes, Row, Rows
+from vidrec.data.annotations.rows import Mistakes, More, Row, Rows
 
 
 class Fields(NamedTuple):
@@ -20,6 +20,7 @@ class Fields(NamedTuple):
     num_frames: np.ndarray
     spans: np.ndarray | None  # [N, 2]
     seconds: bool
+    more: More | None = None
 
 
 class Filler:
@@ -73,5 +74,22 @@ class Filler:
             num_frames[kept],
             spans=None if spans is None else spans[kept],
             seconds=fields.seconds or any(row.seconds for row in careful.values()),
-            more={int(places[index]): row.labels[1:] for index, row in careful.items() if len(row.labels) > 1},
+            more=_with_careful(fields.more, careful, kept),
         )
+
+
+def _with_careful(more: More | None, careful: dict[int, Row], kept: np.ndarray) -> More | None:
+    """The further labels of the kept lines: the ones found in bulk, and those of lines read with care."""
+    several = {index: row.labels[1:] for index, row in careful.items() if len(row.labels) > 1}
+    if more is None and not several:
+        return None
+    more = more or More(np.zeros(len(kept), np.int64), np.empty(0, np.int32))
+    counts = more.counts.copy()
+    counts[list(several)] = [len(labels) for labels in several.values()]
+    by_care = np.zeros(len(kept), bool)
+    by_care[list(several)] = True
+    by_care = np.repeat(by_care, counts)
+    values = np.empty(len(by_care), np.int32)
+    values[~by_care] = more.values
+    values[by_care] = [label for labels in several.values() for label in labels]
+    return More(counts[kept], values)

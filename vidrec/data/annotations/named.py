@@ -1,11 +1,12 @@
 """Class names at the ends of lines, in bulk."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 from vidrec.data.annotations.chunks import ODD, QUOTE, Chunk, Numbers
-from vidrec.data.annotations.classes import ClassMap, loose_name, text_of
-
-MAX_KEPT = 100_000  # fields remembered
+from vidrec.data.annotations.classes import MAX_KEPT, ClassMap, loose_name, text_of
 
 
 class NameEnds:
@@ -15,14 +16,7 @@ class NameEnds:
     """
 
     def __init__(self, classes: ClassMap):
-        self.classes = classes
-        self._numbers: dict[bytes, int] = {}
-        self._counts: dict[bytes, tuple[int, ...]] = {}
-        self._tokens: dict[str, int] = {}  # last word of names -> number of words of the longest such name, all as they are compared
-        for name in classes.names:
-            words = loose_name(name).split()
-            last = words[-1] if words else ""
-            self._tokens[last] = max(self._tokens.get(last, 0), len(words), len(name.split()))
+        self._numbers, self._counts = _Numbers(classes), _WordCounts(classes)
 
     def find(self, chunk: Chunk, separators: np.ndarray, *, by_blanks: bool, wanted: np.ndarray) -> tuple[Numbers, np.ndarray]:
         """The numbers of the names that the wanted lines end in, and the lines of which that is known for sure.
@@ -32,62 +26,94 @@ class NameEnds:
             by_blanks: they are blanks, and names may hold them.
             wanted: [N] bool.
         """
-        data, text = chunk.data, chunk.text
-        alnum = _ALNUM[data]
-        sure = wanted & (chunk.flags & (ODD | QUOTE) == 0) & alnum[np.maximum(chunk.ends - 1, 0)] & (chunk.ends > chunk.starts)
-        first = np.searchsorted(separators, chunk.starts)
-        counts = np.searchsorted(separators, chunk.ends) - first
+        data, ends = chunk.data, chunk.ends
+        sure = wanted & (chunk.flags & (ODD | QUOTE) == 0) & (ends > chunk.starts) & (data[ends - 1] != ord("'"))
         value, found, place = np.zeros(len(chunk)), np.zeros(len(chunk), bool), chunk.starts - 1
+        if not len(separators):
+            return Numbers(value, found, found, place), sure & (_ALNUM[data[ends - 1]] | _ALNUM[data[ends - 2]])
+        first = np.searchsorted(separators, chunk.starts)
+        counts = np.searchsorted(separators, ends) - first
+        before = separators[np.maximum(first + counts, 1) - 1]  # the place before the last word, of lines with several
+        seen = np.cumsum(_ALNUM[data], dtype=np.int32)
+        sure &= seen[ends - 1] > seen[np.where(counts > 0, before, chunk.starts - 1)]  # a letter or digit in the last word
         lines = np.flatnonzero(sure & (counts > 0))
-        last = (first + counts - 1)[lines]
-        for line, end, index, fields in zip(lines.tolist(), chunk.ends[lines].tolist(), last.tolist(), counts[lines].tolist(), strict=True):
-            for words in self._word_counts(text[separators[index] + 1 : end], by_blanks):
-                start = int(separators[index - words + 1]) if words <= fields else -1
-                if start >= 0 and (number := self._number(text[start + 1 : end])) >= 0:
-                    value[line], found[line], place[line] = number, True, start
-                    break
+        for words, these in self._tries(chunk, lines, before, by_blanks):
+            these = these[~found[these] & (words <= counts[these])]
+            starts = separators[(first + counts)[these] - words]
+            numbers = np.array(_look_up(self._numbers, chunk.text, starts + 1, ends[these]), np.int64)
+            known = numbers >= 0
+            value[these[known]], found[these[known]], place[these[known]] = numbers[known], True, starts[known]
         # a word of nothing but punctuation may belong to a name, and doubled separators hide words
-        sure &= ~found | alnum[np.maximum(place - 1, 0)]
-        sure &= ~_has_empty_words(alnum, separators, first, counts)
+        sure &= ~found | _ALNUM[data[np.maximum(place - 1, 0)]]
+        sure &= ~_has_empty_words(seen, separators, first, counts)
         return Numbers(value, found & sure, np.zeros(len(chunk), bool), place), sure
 
-    def _word_counts(self, last_word: bytes, by_blanks: bool) -> tuple[int, ...]:
-        """How many words a name that ends in this one can have, as the careful reader tries them; () for none."""
+    def _tries(self, chunk: Chunk, lines: np.ndarray, before: np.ndarray, by_blanks: bool) -> Iterator[tuple[int, np.ndarray]]:
+        """A number of words and the lines whose names may have so many, in the order in which they are to be tried."""
         if not by_blanks:
-            return (1,)
-        known = self._counts.get(last_word)
-        if known is None:
-            token = loose_name(text_of(last_word)).split()
-            most = self._tokens.get(token[-1], 0) if token else 0
-            known = (*(count for count in self.classes.word_counts if count <= most), 1) if most else ()
-            self._keep(self._counts, last_word, known)
-        return known
+            yield 1, lines
+            return
+        counts = _look_up(self._counts, chunk.text, before[lines] + 1, chunk.ends[lines])
+        kinds = {kind: place for place, kind in enumerate(sorted(set(counts)))}
+        kind_of = np.array([kinds[kind] for kind in counts], np.int64)
+        for words in sorted({words for kind in kinds for words in kind}, reverse=True):
+            chosen = np.array([words in kind for kind in kinds])
+            yield words, lines[chosen[kind_of]]
 
-    def _number(self, field: bytes) -> int:
-        """The number of a class name; -1 where it is none."""
-        known = self._numbers.get(field)
-        if known is None:
-            number = self.classes.number(text_of(field))
-            known = -1 if number is None else number
-            if known >= 0:
-                self._keep(self._numbers, field, known)
-        return known
 
-    def _keep(self, found: dict, field: bytes, value: object) -> None:
-        if len(found) < MAX_KEPT:
-            found[field] = value
+class _Memory(dict):
+    """Fields that were read before, with what they mean; at most MAX_KEPT."""
+
+    def __init__(self, classes: ClassMap):
+        super().__init__()
+        self.classes = classes
+
+    def __missing__(self, field: bytes) -> Any:
+        meaning = self.read(field)
+        if len(self) < MAX_KEPT:
+            self[field] = meaning
+        return meaning
+
+    def read(self, field: bytes) -> Any:
+        raise NotImplementedError
+
+
+class _Numbers(_Memory):
+    """Field -> the number of the class of this name; -1 where it is none."""
+
+    def read(self, field: bytes) -> int:
+        number = self.classes.number(text_of(field))
+        return -1 if number is None else number
+
+
+class _WordCounts(_Memory):
+    """Last word -> how many words a name that ends in it can have, as the careful reader tries them; () for none."""
+
+    def __init__(self, classes: ClassMap):
+        super().__init__(classes)
+        self._longest: dict[str, int] = {}  # last word of names -> words of the longest such name, all as they are compared
+        for name in classes.names:
+            words = loose_name(name).split()
+            last = words[-1] if words else ""
+            self._longest[last] = max(self._longest.get(last, 0), len(words), len(name.split()))
+
+    def read(self, field: bytes) -> tuple[int, ...]:
+        words = loose_name(text_of(field)).split()
+        most = self._longest.get(words[-1], 0) if words else 0
+        return (*(count for count in self.classes.word_counts if count <= most), 1) if most else ()
+
+
+def _look_up(known: dict[bytes, Any], text: bytes, starts: np.ndarray, ends: np.ndarray) -> list[Any]:
+    return [known[text[start:end]] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
 _ALNUM = np.zeros(256, bool)
 _ALNUM[[byte for byte in range(128) if chr(byte).isalnum()]] = True
 
 
-def _has_empty_words(alnum: np.ndarray, separators: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """[N] bool: lines in which no letter or digit stands between two separators."""
-    if not len(separators):
-        return np.zeros(len(first), bool)
-    seen = np.cumsum(alnum, dtype=np.int32)[separators]
-    empty = np.concatenate([[0], np.cumsum(np.diff(seen) == 0)])  # of the words before each separator
+def _has_empty_words(seen: np.ndarray, separators: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """[N] bool: lines in which no letter or digit stands between two separators; `seen` counts them from the chunk's start."""
+    empty = np.concatenate([[0], np.cumsum(np.diff(seen[separators]) == 0)])  # of the words before each separator
     last = np.maximum(first + counts - 1, 0)
     limit = len(empty) - 1
     return (counts > 1) & (empty[np.minimum(last, limit)] > empty[np.minimum(first, limit)])

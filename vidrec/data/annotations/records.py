@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from vidrec.data.annotations.classes import CORRECT, ClassMap
+from vidrec.data.annotations.classes import CORRECT, MAX_KEPT, ClassMap
 from vidrec.data.annotations.columns import END, IN_SECONDS, LABEL, NUM_FRAMES, PATH, START, first_key
+from vidrec.data.annotations.json_stream import NoEntriesError, read_json
 from vidrec.data.annotations.line import frame_count, parse_span
 from vidrec.data.annotations.rows import NO_SPAN, Mistakes, Row, Rows, in_parts
 from vidrec.utils.errors import DataError
@@ -25,14 +26,12 @@ def read_records(path: Path, classes: ClassMap, folder: Path) -> tuple[Rows, str
     Raises:
         DataError: the file is no JSON list of records, is empty, or records are wrong.
     """
-    content = path.read_bytes()
-    records = _records(path, content)
-    rows, mistakes, suffix = Rows(), Mistakes(path), _Suffix(folder)
+    rows, mistakes, digest, read = Rows(), Mistakes(path), hashlib.sha256(), _Reader(classes, folder)
 
     def good() -> Iterator[Row]:
-        for number, (key, record) in enumerate(records, 1):
+        for number, (key, record) in enumerate(_records(path, digest.update), 1):
             try:
-                yield _row(key, record, classes, suffix)
+                yield read.row(key, record)
             except ValueError as error:
                 mistakes.add(number, error)
 
@@ -40,7 +39,7 @@ def read_records(path: Path, classes: ClassMap, folder: Path) -> tuple[Rows, str
     mistakes.raise_if_any(FORM, "record")
     if not rows.count:
         raise DataError(f"The annotation file {path} lists no video; at least 1 record is needed ({FORM}). Check the file.")
-    return rows, hashlib.sha256(content).hexdigest()
+    return rows, digest.hexdigest()
 
 
 def labels_file(path: Path) -> Path | None:
@@ -49,54 +48,82 @@ def labels_file(path: Path) -> Path | None:
     return found[0] if len(found) == 1 else None
 
 
-def _records(path: Path, content: bytes) -> list[tuple[str, Any]]:
+def _records(path: Path, seen: Callable[[bytes], None]) -> Iterator[tuple[str, Any]]:
     """(key, record) of each video; the key is '' in a list."""
     try:
-        found = json.loads(content.decode("utf-8-sig"))
+        yield from read_json(path, seen)
+    except NoEntriesError as error:
+        raise DataError(f"{path} {error}; wanted are {FORM}, in a list or by path. Correct it.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not JSON ({error}); wanted are {FORM}, in a list or by path. Correct it.") from error
-    if isinstance(found, list):
-        return [("", record) for record in found]
-    if isinstance(found, dict):
-        return list(found.items())
-    raise DataError(f"{path} holds a JSON {type(found).__name__}; wanted are {FORM}, in a list or by path. Correct it.")
 
 
-def _row(key: str, record: Any, classes: ClassMap, suffix: "_Suffix") -> Row:
-    """The row of a record. Raises ValueError saying what is wrong with it."""
-    if not isinstance(record, dict):
-        if not key:
-            raise ValueError(f"{record!r:.80} is no record; wanted are {FORM}. {CORRECT}")
-        record = {"label": record}
-    fields = {name.lower(): value for name, value in record.items()}
-    labels = classes.parse(_label_field(fields))
-    name = _text(fields[found]) if (found := first_key(fields, PATH)) else suffix.of(_text(fields.get("id", key)))
-    if not name:
-        raise ValueError(f"{record!r:.80} has neither path nor id; wanted are {FORM}. {CORRECT}")
-    frames = first_key(fields, NUM_FRAMES)
-    start, end = first_key(fields, START), first_key(fields, END)
-    span, point = NO_SPAN, False
-    if start and end:
-        span, point = parse_span(_text(fields[start]).encode(), _text(fields[end]).encode())
-    return Row(
-        name.encode("utf-8", "surrogateescape"),
-        labels,
-        frame_count(_text(fields[frames]).encode()) if frames else 0,
-        span,
-        point or (span != NO_SPAN and start in IN_SECONDS),
-    )
+class _Keys(NamedTuple):
+    """Under which keys records hold what; '' for what they do not hold."""
+
+    path: str
+    video_id: str
+    label: str
+    num_frames: str
+    start: str
+    end: str
+    seconds: bool
 
 
-def _label_field(fields: dict[str, Any]) -> bytes:
-    """The label of a record as text; in Something-Something the label is a whole sentence and the template is the class."""
-    found = "template" if "template" in fields else first_key(fields, LABEL)
-    if not found:
-        raise ValueError(f"{fields!r:.80} has no label; wanted are {FORM}. {CORRECT}")
-    value = fields[found]
-    return ";".join(_text(part) for part in value).encode() if isinstance(value, list) else _text(value).encode()
+class _Reader:
+    """Makes rows of records."""
+
+    def __init__(self, classes: ClassMap, folder: Path):
+        self._classes, self._suffix = classes, _Suffix(folder)
+        self._keys: dict[tuple[str, ...], _Keys] = {}
+        self._labels: dict[str, tuple[int, ...]] = {}
+
+    def row(self, key: str, record: Any) -> Row:
+        """The row of a record. Raises ValueError saying what is wrong with it."""
+        if not isinstance(record, dict):
+            if not key:
+                raise ValueError(f"{record!r:.80} is no record; wanted are {FORM}. {CORRECT}")
+            record = {"label": record}
+        keys = self._keys.get(tuple(record)) or self._new_keys(record)
+        if not keys.label:
+            raise ValueError(f"{record!r:.80} has no label; wanted are {FORM}. {CORRECT}")
+        label = record[keys.label]
+        labels = self._parse(label if label.__class__ is str else _label_text(label))
+        named = _text(record[keys.path or keys.video_id]) if keys.path or keys.video_id else key
+        name = named if keys.path else self._suffix.of(named)
+        if not name:
+            raise ValueError(f"{record!r:.80} has neither path nor id; wanted are {FORM}. {CORRECT}")
+        num_frames = frame_count(_text(record[keys.num_frames]).encode()) if keys.num_frames else 0
+        span, point = NO_SPAN, False
+        if keys.start and keys.end:
+            span, point = parse_span(_text(record[keys.start]).encode(), _text(record[keys.end]).encode())
+        return Row(name.encode("utf-8", "surrogateescape"), labels, num_frames, span, point or (keys.seconds and span != NO_SPAN))
+
+    def _new_keys(self, record: dict[str, Any]) -> _Keys:
+        names = {name.lower(): name for name in record}
+        # in Something-Something the label is a whole sentence and the template is the class
+        found = [first_key(names, keys) for keys in (PATH, ("id",), ("template", *LABEL), NUM_FRAMES, START, END)]
+        keys = _Keys(*(names.get(name, "") for name in found), seconds=found[4] in IN_SECONDS)
+        if len(self._keys) < MAX_KEPT:
+            self._keys[tuple(record)] = keys
+        return keys
+
+    def _parse(self, text: str) -> tuple[int, ...]:
+        labels = self._labels.get(text)
+        if labels is None:
+            labels = self._classes.parse(text.encode())
+            if len(self._labels) < MAX_KEPT:
+                self._labels[text] = labels
+        return labels
+
+
+def _label_text(value: Any) -> str:
+    return ";".join(map(_text, value)) if isinstance(value, list) else _text(value)
 
 
 def _text(value: Any) -> str:
+    if value.__class__ is int:
+        return str(value)
     return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 

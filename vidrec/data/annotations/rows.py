@@ -24,6 +24,13 @@ class Row(NamedTuple):
     seconds: bool = False  # the span has a decimal point, or its column says so
 
 
+class More(NamedTuple):
+    """The labels of rows after their first."""
+
+    counts: np.ndarray  # [n] of each row
+    values: np.ndarray  # [sum of counts], row by row in the order of the list
+
+
 class Rows:
     """Grows by parts; makes the table at the end."""
 
@@ -34,7 +41,7 @@ class Rows:
         self._labels: list[np.ndarray] = []
         self._num_frames: list[np.ndarray] = []
         self._spans: list[np.ndarray] = []
-        self._more: dict[int, tuple[int, ...]] = {}  # row -> labels after the first
+        self._more: list[More | None] = []
         self._has_spans, self._seconds = False, False
         self.count = 0
 
@@ -46,9 +53,9 @@ class Rows:
         *,
         spans: np.ndarray | None = None,
         seconds: bool = False,
-        more: dict[int, tuple[int, ...]] | None = None,
+        more: More | None = None,
     ) -> None:
-        """Adds rows: `spans` [n, 2] (-1: none), `more` from the place in this part to the labels after the first."""
+        """Adds rows: `spans` [n, 2], -1: none."""
         self._blob += b"".join(paths)
         self._lengths.append(np.fromiter(map(len, paths), np.int32, len(paths)))
         self._labels.append(np.asarray(labels, dtype=np.int32))
@@ -56,20 +63,20 @@ class Rows:
         self._spans.append(np.empty(0) if spans is None else spans)
         self._has_spans |= spans is not None
         self._seconds |= seconds
-        self._more.update({self.count + place: labels for place, labels in (more or {}).items()})
+        self._more.append(more if more is not None and len(more.values) else None)
         self._counts.append(len(paths))
         self.count += len(paths)
 
     def add(self, rows: Sequence[Row]) -> None:
         """Adds rows that came one by one."""
-        spans = np.array([row.span for row in rows]).reshape(-1, 2)
+        spans = np.array([row.span for row in rows]) if any(row.span != NO_SPAN for row in rows) else None
         self.extend(
             [row.path for row in rows],
             [row.labels[0] for row in rows],
             [row.num_frames for row in rows],
-            spans=spans if len(spans) and spans.max() >= 0 else None,
+            spans=spans,
             seconds=any(row.seconds for row in rows),
-            more={place: row.labels[1:] for place, row in enumerate(rows) if len(row.labels) > 1},
+            more=_more_of(rows) if any(len(row.labels) > 1 for row in rows) else None,
         )
 
     def table(self, *, folder: Path | str, sha256: str, num_classes: int) -> VideoTable:
@@ -85,7 +92,7 @@ class Rows:
             folder=folder,
             sha256=sha256,
             spans=self._span_arrays() if self._has_spans else None,
-            more=self._more_arrays() if self._more else None,
+            more=self._more_arrays() if any(self._more) else None,
             num_classes=num_classes,
         )
 
@@ -100,11 +107,15 @@ class Rows:
         return Spans(limits, True) if self._seconds else Spans(limits.astype(np.int32), False)
 
     def _more_arrays(self) -> MoreLabels:
-        counts = np.zeros(self.count + 1, dtype=np.int64)
-        rows = sorted(self._more)
-        counts[np.array(rows) + 1] = [len(self._more[row]) for row in rows]
-        values = np.fromiter((label for row in rows for label in self._more[row]), np.int32)
-        return MoreLabels(np.cumsum(counts), values)
+        offsets, first = np.zeros(self.count + 1, dtype=np.int64), 1
+        for count, part in zip(self._counts, self._more, strict=True):
+            if part is not None:
+                offsets[first : first + count] = part.counts
+            first += count
+        np.cumsum(offsets, out=offsets)
+        values = np.concatenate([part.values for part in self._more if part is not None])
+        self._more.clear()
+        return MoreLabels(offsets, values.astype(np.int32))
 
 
 class Mistakes:
@@ -126,6 +137,11 @@ class Mistakes:
         shown = f"; the first {MAX_REPORTED} are" if self.count > MAX_REPORTED else ""
         head = f"{self.path} has {self.count} wrong {thing}{'s' if self.count > 1 else ''} (read as {form}){shown}:"
         raise DataError("\n".join([head, *self._shown]))
+
+
+def _more_of(rows: Sequence[Row]) -> More:
+    counts = np.array([len(row.labels) - 1 for row in rows])
+    return More(counts, np.fromiter((label for row in rows for label in row.labels[1:]), np.int32))
 
 
 def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
