@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from vidrec.commands import browse_dataset
-from vidrec.commands.browse_dataset import Row
-from vidrec.commands.contact_sheet import GAP, LINE, draw_sheet
+from vidrec.engine.contact_sheet import GAP, LINE, Row, draw_sheet
 
 
 def run(config, tmp_path, *arguments):

@@ -1,6 +1,7 @@
 """The two tools, as a user types them: what they write, how they start, and what they say to bad input."""
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -46,15 +47,27 @@ def test_training_writes_the_files_of_a_run(trained):
         "config.yaml",
         "log.txt",
         "metrics.jsonl",
+        "summary.md",
     ]
     assert len(list((folder / "tb_log").iterdir())) == 1
     entries = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     steps, epochs, vals = ([entry for entry in entries if entry["kind"] == kind] for kind in ("step", "epoch", "val"))
     assert [(entry["epoch"], entry["step"]) for entry in steps] == [(0, 1), (0, 3), (0, 5), (1, 1), (1, 3), (1, 5)]
     assert [(entry["epoch"], entry["clips"]) for entry in epochs] == [(0, 24), (1, 24)]
-    assert [entry["epoch"] for entry in vals] == [0, 1]
+    assert [(entry["epoch"], len(entry["per_class"])) for entry in vals] == [(0, 8), (1, 8)]
     assert "CONFIG.TRAIN.LR: 0.01" not in (folder / "log.txt").read_text()  # equal to the default
     assert "CONFIG.TRAIN.SEED: 3 (default 0)" in (folder / "log.txt").read_text()
+
+
+def test_summary_names_command_lists_and_accuracies(trained, demo_data):
+    path, folder = trained
+    page = (folder / "summary.md").read_text()
+    digest = hashlib.sha256((demo_data / "train.txt").read_bytes()).hexdigest()
+    assert f"tools/train_ddp_pytorch.py --config-file {path}" in page
+    assert f"- train: `{demo_data}/train.txt`, 24 videos, sha256 `{digest}`" in page
+    assert "**finished**, after 2 of 2 epochs; 1 process on CPU" in page and "CONFIG.TRAIN.SEED: 3" in page
+    last = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines() if '"val"' in line][-1]
+    assert f"| last | {last['top1']:.4f} | {last['top5']:.4f} |" in page
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +241,9 @@ def test_mistakes_of_schema_and_components_come_together(config, capsys):
         (["CONFIG.INFERENCE.FEAT", "True"], "no loss"),
         (["CONFIG.DATA.DECODER", "ffmpeg"], "DECODER is 'ffmpeg'; it must be one of auto, decord, frames, opencv, pyav, torchcodec"),
         (["CONFIG.LOG.EXP_NAME", ""], "it must be a name"),
+        (["CONFIG.LOG.LOGGERS", "[tensorbord]"], "CONFIG.LOG.LOGGERS names 'tensorbord'; it must be one of mlflow, tensorboard, wandb"),
+        (["CONFIG.LOG.LOGGERS", "[tensorboard, tensorboard]"], "a list of names, each once"),
+        (["CONFIG.LOG.CLIP_FREQ", "-1"], "CONFIG.LOG.CLIP_FREQ is -1; it must be at least 0 epoch"),
         (["CONFIG.MODEL.PRETRAINED_PATH", "x.pth"], "CONFIG.MODEL.LOAD is False"),
         (["CONFIG.MODEL.LOAD", "True", "CONFIG.MODEL.PRETRAINED_PATH", "/nowhere/x.pth"], "/nowhere/x.pth"),
         (["CONFIG.LOG.BASE_PATH", "/proc/runs"], "cannot be made"),

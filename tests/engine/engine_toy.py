@@ -26,6 +26,7 @@ from vidrec.engine.checkpoint import Checkpointer, RunState
 from vidrec.engine.divergence import Guard
 from vidrec.engine.launch import launch
 from vidrec.engine.losses import SoftmaxLoss
+from vidrec.engine.metric_lines import METRICS_FILE, PART_KINDS, read_entries
 from vidrec.engine.optim import build_optimizer, build_schedule
 from vidrec.engine.record import RunRecord
 from vidrec.engine.stepper import Stepper
@@ -244,6 +245,13 @@ def poisoned(poison: str):
         return usual(logits, labels) * (float("nan") if dist.rank() == culprit and first <= at <= last else 1.0)
 
     return loss
+
+
+def recorded(folder: Path) -> list[dict[str, Any]]:
+    """What the run recorded, without what depends on the clock and without the lines that tell of its parts."""
+    varying = {"clips_per_s", "data_share", "eta_s", "time", "resident_mb"}
+    entries = [entry for entry in read_entries(folder / METRICS_FILE) if entry["kind"] not in PART_KINDS]
+    return [{key: value for key, value in entry.items() if key not in varying} for entry in entries]
 
 
 def digest(model: nn.Module) -> str:

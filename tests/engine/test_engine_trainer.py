@@ -4,18 +4,15 @@ import io
 import json
 import logging
 import sys
-import time
 
 import pytest
 import torch
-from engine_toy import Toy, digest, make_trainer, toy_config, video_loader
+from engine_toy import Toy, digest, make_trainer, recorded, toy_config, video_loader
 
 from vidrec.engine import progress
-from vidrec.engine.checkpoint import RunState
 from vidrec.engine.divergence import DivergenceError
 from vidrec.engine.log import close_logging, logger, note, setup_logging
-from vidrec.engine.progress import WaitClock, _duration, shown
-from vidrec.engine.record import RunRecord
+from vidrec.engine.progress import WaitClock, duration_text, shown
 from vidrec.engine.trainer import in_steps, is_due
 from vidrec.utils.errors import DataError, UserError
 
@@ -71,7 +68,9 @@ def test_the_toy_learns_and_every_number_is_recorded(tmp_path):
     assert {line["clips"] for line in epochs} == {24}
     assert [(line["epoch"], line["failed"]) for line in found if line["kind"] == "val"] == [(1, 0), (3, 0), (5, 0), (7, 0), (9, 0)]
     step = next(line for line in found if line["kind"] == "step")
-    assert set(step) == {"kind", "epoch", "step", "loss", "top1", "top5", "lr", "clips_per_s", "data_share", "eta_s"}
+    places, times = {"kind", "epoch", "step", "epochs_done", "time"}, {"clips_per_s", "data_share", "eta_s"}
+    assert set(step) == places | times | {"loss", "top1", "top5", "lr", "resident_mb"}
+    assert step["epochs_done"] == pytest.approx(2 / 6) and step["resident_mb"] > 50
     assert 0.0 <= step["data_share"] <= 1.0
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["best.pth", *(f"epoch_{epoch:04d}.pth" for epoch in range(1, 11))]
@@ -88,12 +87,7 @@ def test_a_resumed_run_ends_with_the_same_bits_and_no_line_twice(tmp_path):
     resumed, state = train(tmp_path / "parts", epochs=4, batch_norm=True, resume="auto")
     assert digest(resumed.stepper.model) == digest(whole.stepper.model)
     assert state.epoch == 4
-
-    def numbers(folder):
-        timings = ("clips_per_s", "data_share", "eta_s")
-        return [{key: value for key, value in line.items() if key not in timings} for line in lines(folder)]
-
-    assert numbers(tmp_path / "parts") == numbers(tmp_path / "whole")
+    assert recorded(tmp_path / "parts") == recorded(tmp_path / "whole")
 
 
 def test_a_finished_run_has_nothing_left_to_do(tmp_path):
@@ -128,36 +122,6 @@ def test_unreadable_clips_are_logged_once_and_training_goes_on(tmp_path, caplog)
 def test_too_many_unreadable_clips_stop_the_run(tmp_path):
     with pytest.raises(DataError, match=r"3 of 24 training videos cannot be read; CONFIG.DATA.MAX_BAD_SHARE allows 0\.1"):
         train(tmp_path, bad="3,5,7", max_bad_share=0.1)
-
-
-def test_tensorboard_holds_scalars_and_config_once_after_resuming(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    for start in (RunState(0), RunState(1)):
-        record = RunRecord(tmp_path, start=start, num_steps=10, tensorboard=tmp_path / "tb_log", config="CONFIG: {}")
-        for epoch in range(start.epoch, 3):
-            record.validation(epoch, top1=epoch / 10 + start.epoch)
-        record.close()
-        time.sleep(1.1)  # TensorBoard orders the files of a run by the second in their names
-    events = EventAccumulator(str(tmp_path / "tb_log")).Reload()
-    found = [(event.step, round(event.value, 6)) for event in events.Scalars("val/top1")]
-    assert found == [(9, 0.0), (19, 1.1), (29, 1.2)]
-    assert b"CONFIG: {}" in events.Tensors("config/text_summary")[0].tensor_proto.string_val[0]
-    assert [(line["epoch"], line["top1"]) for line in lines(tmp_path)] == [(0, 0.0), (1, 1.1), (2, 1.2)]
-
-
-def test_record_keeps_what_came_before_the_place_of_resuming(tmp_path):
-    entries = [("step", 0, 3), ("epoch", 0, None), ("val", 0, None), ("step", 1, 4), ("step", 1, 5), ("epoch", 1, None)]
-    rows = [{"kind": kind, "epoch": epoch} | ({} if step is None else {"step": step}) for kind, epoch, step in entries]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"kind": "st')
-    RunRecord(tmp_path, start=RunState(1, 5), num_steps=10)
-    assert lines(tmp_path) == rows[:4]
-
-
-def test_record_that_cannot_be_written_is_said(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"file/metrics.jsonl cannot be written \(.*\); make room, or choose a folder"):
-        RunRecord(tmp_path / "file", start=RunState(), num_steps=1)
 
 
 def test_log_goes_to_console_and_file_with_early_notes_first(tmp_path, capsys):
@@ -199,7 +163,7 @@ def test_a_test_says_where_it_is_after_some_seconds(caplog, monkeypatch, seconds
 
 
 def test_duration():
-    assert (_duration(3725.2), _duration(0.4)) == ("1:02:05", "0:00:00")
+    assert (duration_text(3725.2), duration_text(0.4)) == ("1:02:05", "0:00:00")
 
 
 class Terminal(io.StringIO):

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from vidrec.commands.cli import config_parser, run_command
+from vidrec.engine.contact_sheet import Row, class_text, label_text, save_sheet
 from vidrec.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from torch.utils.data import Dataset
     from yacs.config import CfgNode
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from vidrec.data.samplers import SampleKey, TrainSampler
 
 DESCRIPTION = "Draw clips as the network sees them, a row of frames each, with path, label and augmentation, into a PNG file."
-
-
-class Row(NamedTuple):
-    """A clip and what is written over it."""
-
-    lines: list[str]
-    clip: "Tensor"  # [T, S, S, 3] uint8; no frames where the video cannot be read
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +42,6 @@ def browse(config_file: str, overrides: Sequence[str], *, split: str, num: int, 
             raise UserError(f"{option} is {value}; it must be at least {low}. Give a larger number.")
     if out.suffix.lower() != ".png":
         raise UserError(f"--out is {out}; the sheet is a PNG file: give it a name that ends in .png.")
-    from vidrec.commands.contact_sheet import save_sheet
     from vidrec.commands.runs import load_run_config
     from vidrec.data.build import build_dataset, class_names
 
@@ -85,7 +77,7 @@ def val_rows(dataset: "Dataset", names: list[str] | None, *, num: int) -> Iterat
 
     for index in range(min(num, len(dataset.table))):
         video = dataset[index]
-        lines = [f"{index}  {video.path}", f"label {_name(video.label, names)}"]
+        lines = [f"{index}  {video.path}", f"label {class_text(video.label, names)}"]
         if video.failure:
             yield Row([*lines, f"cannot be read: {video.failure.reason}"], video.frames)
         else:
@@ -117,7 +109,7 @@ def _clip_lines(batch: "ClipBatch", place: int, names: list[str] | None) -> list
     crop, plan, label = batch.crops[place], batch.plans[place], batch.labels[place]
     size = " x ".join(map(str, batch.clips.shape[1:3]))
     flip = ", flipped" if crop.flip else ""
-    lines = [f"label {_label_text(label, names)}  |  {size}^2 from y {crop.y0}:{crop.y1} x {crop.x0}:{crop.x1}{flip}"]
+    lines = [f"label {label_text(label, names)}  |  {size}^2 from y {crop.y0}:{crop.y1} x {crop.x0}:{crop.x1}{flip}"]
     ops = " > ".join(_op_text(op) for op in plan.ops)
     chains = [f"{chain.share:.2f} of {' > '.join(_op_text(op) for op in chain.ops)}" for chain in plan.chains]
     parts = [ops] if ops else []
@@ -130,15 +122,3 @@ def _clip_lines(batch: "ClipBatch", place: int, names: list[str] | None) -> list
 
 def _op_text(op: tuple[str, float]) -> str:
     return f"{op[0]} {op[1]:.3g}" if op[1] else op[0]
-
-
-def _label_text(label: "Tensor", names: list[str] | None) -> str:
-    """Example: `jump`; `0.75 jump + 0.25 run` for shares"""
-    if label.ndim == 0:
-        return _name(int(label), names)
-    shares = [(float(share), place) for place, share in enumerate(label) if share > 0]
-    return " + ".join(f"{share:.2f} {_name(place, names)}" for share, place in sorted(shares, reverse=True))
-
-
-def _name(label: int, names: list[str] | None) -> str:
-    return f"{label} ({names[label]})" if names and label >= 0 else str(label)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.commands.cli import config_parser, run_command
-from vidrec.utils.errors import CheckpointError, ConfigError
+from vidrec.utils.errors import CheckpointError, ConfigError, UserError
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vidrec.data.mixing import BatchAugment
     from vidrec.engine.checkpoint import Checkpointer, RunState
     from vidrec.engine.divergence import Guard
+    from vidrec.engine.record import RunRecord
     from vidrec.engine.stepper import Stepper
     from vidrec.engine.trainer import Trainer
     from vidrec.models.recognizer import Recognizer
@@ -46,18 +47,33 @@ def _check_for_training(cfg: "CfgNode") -> None:
             f"CONFIG.MODEL.PRETRAINED_PATH is {model.PRETRAINED_PATH!r} and CONFIG.MODEL.LOAD is False;"
             " set LOAD True to start from that file, or empty the path."
         )
+    mistakes += _logger_mistakes(cfg.CONFIG.LOG.LOGGERS)
     if mistakes:
         raise ConfigError(mistakes)
+
+
+def _logger_mistakes(names: Sequence[str]) -> list[str]:
+    from vidrec.engine.loggers import find_logger
+
+    mistakes = []
+    for name in names:
+        try:
+            find_logger(name)
+        except UserError as error:
+            mistakes.append(str(error))
+    return mistakes
 
 
 def train(cfg: "CfgNode") -> None:
     """One process of a training run, from the run's folder to the last checkpoint. What can be wrong is opened first."""
     from vidrec.commands.multigrid_shapes import check_shapes, multigrid_text
+    from vidrec.commands.run_facts import list_facts, run_facts
     from vidrec.commands.runs import log_difference, open_run
     from vidrec.data.build import build_multigrid
     from vidrec.engine.log import logger
     from vidrec.engine.optim import build_batch_scale
     from vidrec.engine.param_groups import group_table
+    from vidrec.engine.summary import summarized
     from vidrec.utils import dist
 
     cfg, folder = open_run(cfg)
@@ -74,8 +90,9 @@ def train(cfg: "CfgNode") -> None:
     logger.info("%d epochs of %s%d steps on %d x %s", trainer.num_epochs, most, steps, dist.world_size(), device)
     logger.info(build_batch_scale(cfg).text(cfg.CONFIG.TRAIN.LR))
     logger.info("parameters in training:\n%s", group_table(weights.optimizer, trainer.schedule.base_lr))
-    state = trainer.run(weights.start)
-    trainer.record.close()
+    facts = run_facts(cfg, folder, lists=list_facts(cfg, train=data.table, val=data.val_table), best_path=trainer.checkpointer.best_path)
+    with summarized(trainer.record, facts, trainer.bad_videos):
+        state = trainer.run(weights.start)
     logger.info("finished %d epochs; the run is in %s", state.epoch, folder)
     if state.best is not None:
         logger.info("best validation top-1 %.4f (one view per video): %s", state.best, trainer.checkpointer.best_path)
@@ -87,12 +104,12 @@ def _num_frames(cfg: "CfgNode") -> int:
 
 
 class _Data(NamedTuple):
-    """The training list with its loader, and the validation loader where there is one."""
+    """The lists of training and validation with their loaders; None for validation where there is none."""
 
     table: Any
     sampler: Any
     loader: Any
-    num_val_videos: int
+    val_table: Any
     val_loader: Any
 
 
@@ -103,9 +120,9 @@ def _open_data(cfg: "CfgNode") -> _Data:
     class_names(cfg)  # a wrong file shows now, and not in the test after the last epoch
     dataset, sampler, loader = open_split(cfg, "train")
     if not cfg.CONFIG.VAL.FREQ:
-        return _Data(dataset.table, sampler, loader, 0, None)
+        return _Data(dataset.table, sampler, loader, None, None)
     val = open_split(cfg, "val")
-    return _Data(dataset.table, sampler, loader, len(val.dataset.table), val.loader)
+    return _Data(dataset.table, sampler, loader, val.dataset.table, val.loader)
 
 
 class _Weights(NamedTuple):
@@ -170,7 +187,6 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
     from vidrec.data.build import build_batch_augment
     from vidrec.engine.bad_videos import BadVideos
     from vidrec.engine.optim import build_schedule
-    from vidrec.engine.record import RunRecord
     from vidrec.engine.tester import Tester
     from vidrec.engine.trainer import Trainer
     from vidrec.utils import dist
@@ -185,7 +201,7 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         train_loader=data.loader,
         train_sampler=data.sampler,
         val_loader=data.val_loader,
-        num_val_videos=data.num_val_videos,
+        num_val_videos=0 if data.val_table is None else len(data.val_table),
         tester=Tester(weights.model, device=dist.device(), mean=mean, std=std, views_per_batch=val.BATCH_SIZE, share_batches=True),
         num_epochs=train_cfg.EPOCH_NUM,
         val_freq=val.FREQ,
@@ -194,9 +210,8 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         display_freq=log.DISPLAY_FREQ,
         bad_videos=BadVideos(num_videos=len(data.table), max_share=cfg.CONFIG.DATA.MAX_BAD_SHARE),
         checkpointer=weights.checkpointer,
-        record=RunRecord(
-            folder, start=weights.start, num_steps=data.sampler.max_batches, tensorboard=folder / log.LOG_DIR, config=cfg.dump()
-        ),
+        record=_build_record(cfg, folder, start=weights.start, num_steps=data.sampler.max_batches),
+        clip_freq=log.CLIP_FREQ,
     )
 
 
@@ -234,3 +249,14 @@ def _build_guard(cfg: "CfgNode", folder: Path, *, data: _Data, augment: "BatchAu
         path_of=data.table.path,
         augment=augment,
     )
+
+
+def _build_record(cfg: "CfgNode", folder: Path, *, start: "RunState", num_steps: int) -> "RunRecord":
+    from vidrec.commands.run_facts import run_info
+    from vidrec.data.build import class_names
+    from vidrec.engine.loggers import make_loggers
+    from vidrec.engine.record import RunRecord
+    from vidrec.utils import dist
+
+    loggers = make_loggers(cfg.CONFIG.LOG.LOGGERS) if dist.is_main() else None
+    return RunRecord(folder, start=start, num_steps=num_steps, loggers=loggers, run=run_info(cfg, folder), class_names=class_names(cfg))

@@ -212,7 +212,7 @@ def _log() -> Node:
     log = Node()
     log.BASE_PATH = ""  # folder of all runs; '': runs
     log.EXP_NAME = "use_time"  # folder of this run below BASE_PATH; a name ending in use_time gets the start time there
-    log.LOG_DIR = "tb_log"  # TensorBoard events, below the run's folder
+    log.LOG_DIR = "tb_log"  # files of LOGGERS (TensorBoard events), below the run's folder
     log.SAVE_DIR = "checkpoints"  # below the run's folder
     log.EVAL_DIR = ""  # results of a test, below the run's folder; '': eval
     log.SAVE_FREQ = 1  # epochs between checkpoints; the last epoch and the best are always kept
@@ -220,6 +220,9 @@ def _log() -> Node:
     log.DISPLAY_FREQ = 1  # iterations between log lines
     log.LEVEL = "DEBUG"  # DEBUG, INFO, WARNING or ERROR
     log.LOG_FILENAME = "log.txt"
+    # (new) where numbers and pictures go beside metrics.jsonl: tensorboard, wandb, mlflow, or a package's entry point (docs/logging.md)
+    log.LOGGERS = ["tensorboard"]
+    log.CLIP_FREQ = 10  # (new) epochs between pictures of the first training clips as the network sees them, in LOGGERS; 0: never
     return log
 
 

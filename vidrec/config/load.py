@@ -83,6 +83,20 @@ def config_difference(cfg: CfgNode) -> list[str]:
     return lines
 
 
+def changed_keys(cfg: CfgNode) -> dict[str, Any]:
+    """Dotted key -> value of what differs from the defaults and, where MODEL.NAME names a row of the model zoo, from that row."""
+    known = dict(flat_items(get_cfg_defaults()))
+    name, zoo, hashtag = _row_keys(cfg).values()
+    row = look_up(name, zoo=zoo, hashtag=hashtag) if name else None
+    if isinstance(row, specs.Row):
+        cfg_row = get_cfg_defaults()
+        for entry in [*_classes(row, ""), *_parts(row.model, "")]:
+            _write(cfg_row, entry.key, entry.value)
+        known |= dict(flat_items(cfg_row))
+    missing = object()
+    return {key: value for key, value in flat_items(cfg) if known.get(key, missing) != value}
+
+
 def flat_items(node: CfgNode, prefix: str = "") -> list[tuple[str, Any]]:
     """(dotted key, value) of every leaf, in the order of the schema; an empty component section has none."""
     items: list[tuple[str, Any]] = []

@@ -28,6 +28,10 @@ def _is_label(label: Any) -> bool:
     return isinstance(label, (int, str)) and not isinstance(label, bool)
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
 def _one_of_or_empty(*choices: str) -> Rule:
     return Rule(lambda value: value in ("", *choices), f"one of {', '.join(choices)}, or '' for the protocol's")
 
@@ -116,6 +120,8 @@ RULES: dict[str, Rule] = {
     "CONFIG.LOG.SAVE_FREQ": at_least(1, "epoch"),
     "CONFIG.LOG.SAVE_STEPS": at_least(0),
     "CONFIG.LOG.DISPLAY_FREQ": at_least(1, "iteration"),
+    "CONFIG.LOG.LOGGERS": Rule(lambda names: all(map(_is_name, names)) and len(set(names)) == len(names), "a list of names, each once"),
+    "CONFIG.LOG.CLIP_FREQ": at_least(0, "epoch"),
     "CONFIG.LOG.LEVEL": one_of("DEBUG", "INFO", "WARNING", "ERROR"),
 }
 

@@ -29,6 +29,11 @@ class BadVideos:
         self._num_videos, self._max_share = num_videos, max_share
         self._reasons: dict[str, str] = {}
 
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Path -> why it could not be read, of all processes since the last `share` and of this one since then."""
+        return dict(self._reasons)
+
     def add(self, failures: Iterable[Failure]) -> None:
         """Takes the failures of a batch. Raises DataError when this process alone has seen too many."""
         for failure in failures:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,13 +18,17 @@ class StepReport:
 
     Attributes:
         epoch, step: from 0.
+        epochs_done: with the share of this epoch, 1.5 in the middle of the second.
+        lr, lrs: learning rate of the first parameter group; of all by name or number where there are several.
         clips_per_s: of all processes together.
         data_share: share of the time in which the loop waited for data, 0 to 1.
         eta_s: seconds until the run ends, validation not counted.
+        resident_mb, cuda_peak_mb: MiB in main memory now, and the most on the CUDA device so far, of the main process.
     """
 
     epoch: int
     step: int
+    epochs_done: float
     loss: float
     top1: float
     top5: float
@@ -32,6 +36,9 @@ class StepReport:
     clips_per_s: float
     data_share: float
     eta_s: float
+    resident_mb: float
+    cuda_peak_mb: float | None = None
+    lrs: Mapping[str, float] | None = None
 
 
 class Wait(NamedTuple):
@@ -84,7 +91,7 @@ class TrainDisplay:
     def show(self, report: StepReport) -> None:
         numbers = (
             f"loss {report.loss:.4f} top1 {report.top1:.3f} lr {report.lr:.2e} "
-            f"{report.clips_per_s:.1f} clips/s data {report.data_share:.0%} eta {_duration(report.eta_s)}"
+            f"{report.clips_per_s:.1f} clips/s data {report.data_share:.0%} eta {duration_text(report.eta_s)}"
         )
         if self._bar is not None:
             self._bar.set_postfix_str(numbers)
@@ -122,7 +129,7 @@ def _bar(title: str, total: int, *, unit: str) -> Any:
     return tqdm(total=total, desc=title, unit=unit, leave=False, dynamic_ncols=True)
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Example: 3725.2 -> 1:02:05"""
     minutes, second = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"

@@ -1,72 +1,151 @@
-"""The numbers of a run on disk: metrics.jsonl and TensorBoard, one line each even when a run is resumed."""
+"""The numbers of a run on disk: metrics.jsonl, one line each even when a run is resumed; and what the loggers get of them."""
 
 import json
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from vidrec.engine.checkpoint import RunState
+from vidrec.engine.confusion import class_accuracies, class_table, confusion_counts, draw_confusion
+from vidrec.engine.contact_sheet import Row, draw_sheet, label_text
 from vidrec.engine.files import atomic_file, make_folder, room_text
+from vidrec.engine.loggers import Loggers, RunInfo
+from vidrec.engine.metric_lines import METRICS_FILE, is_before, read_entries
 from vidrec.engine.progress import StepReport
-from vidrec.utils.dist import is_main
+from vidrec.engine.tester import VideoScores
+from vidrec.utils.dist import is_main, world_size
 from vidrec.utils.errors import UserError
+
+FRAMES = 8  # shown of a sample clip, spread over it
+KILLED = "killed"
+_ODD = re.compile(r"[^\w/.-]+")  # what MLflow or TensorBoard take in no name
 
 
 class RunRecord:
     """Writes what training measured; does nothing on processes other than the main one.
 
-    metrics.jsonl holds an object a line: `kind` is step (averages since the last display, main process), epoch (averages of the
-    epoch over all processes) or val. Numbers that the run will make again after resuming are dropped first.
+    metrics.jsonl holds an object a line, docs/logging.md says which. Numbers that the run will make again after resuming are dropped
+    first; that a part of the run began and ended stays.
 
     Args:
         folder: of the run.
         start: where the run begins or goes on.
         num_steps: the most steps that an epoch has; epochs are so far apart in TensorBoard, also where they have fewer.
-        tensorboard: folder of the event files; None for none.
-        config: YAML text, shown in TensorBoard.
+        loggers: get the numbers and pictures as well; not started yet. None: none.
+        run: what they are told of the run.
+        class_names: in order of label, for pictures and tables.
 
     Raises:
         UserError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, *, start: RunState, num_steps: int, tensorboard: Path | None = None, config: str = ""):
-        self._num_steps = num_steps
-        self._path = folder / "metrics.jsonl"
-        self._events = None
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        start: RunState,
+        num_steps: int,
+        loggers: Loggers | None = None,
+        run: RunInfo | None = None,
+        class_names: Sequence[str] | None = None,
+    ):
+        self.path = folder / METRICS_FILE
+        self.class_names = class_names
+        self._num_steps, self._began = num_steps, time.time()
+        self._loggers = (loggers if is_main() else None) or Loggers({})
         if not is_main():
             return
-        with _explained(self._path):
+        with _explained(self.path):
             make_folder(folder)
-            _drop_from(self._path, start)
-        if tensorboard is not None:
-            first_step = start.epoch * num_steps + start.step
-            with _explained(tensorboard):
-                self._events = _open_events(make_folder(tensorboard), first_step)
-            self._events.add_text("config", f"```yaml\n{config}\n```", first_step)
+            _drop_from(self.path, start)
+        self._append("start", {"epoch": start.epoch, "step": start.step, "processes": world_size()})
+        if self._loggers and run is not None:
+            self._loggers.start(run, start.epoch * num_steps + start.step)
 
     def step(self, report: StepReport) -> None:
-        self._write("step", asdict(report), report.epoch * self._num_steps + report.step)
+        numbers = {name: value for name, value in asdict(report).items() if value is not None}
+        self._write("step", numbers, self._place(report.epoch, report.step))
 
     def epoch(self, epoch: int, **numbers: float) -> None:
-        self._write("epoch", {"epoch": epoch, **numbers}, (epoch + 1) * self._num_steps - 1)
+        self._write("epoch", {"epoch": epoch, **numbers}, self._end_of(epoch))
 
-    def validation(self, epoch: int, **numbers: float) -> None:
-        self._write("val", {"epoch": epoch, **numbers}, (epoch + 1) * self._num_steps - 1)
+    def validation(self, epoch: int, scores: VideoScores | None, **numbers: float) -> None:
+        """The numbers of a validation, with the accuracies of the classes and a confusion matrix.
 
-    def _write(self, kind: str, numbers: dict[str, Any], global_step: int) -> None:
+        Args:
+            scores: on the main process; None on the others.
+        """
+        if not is_main() or scores is None:
+            return
+        counts = confusion_counts(scores.scores, scores.labels, scores.failed)
+        of_class = class_accuracies(counts, scores.labels)
+        self._write("val", {"epoch": epoch, **numbers, "per_class": of_class}, self._end_of(epoch))
+        if self._loggers:
+            picture = draw_confusion(counts, title=f"validation after epoch {epoch + 1}", names=self.class_names)
+            self._loggers.image(self._end_of(epoch), "val/confusion", picture)
+            self._loggers.text(self._end_of(epoch), "val/per_class", class_table(counts, of_class, self.class_names))
+
+    @property
+    def shows_clips(self) -> bool:
+        """Whether `clips` would be seen by anybody."""
+        return bool(self._loggers)
+
+    def clips(self, epoch: int, step: int, clips: Tensor, labels: Tensor) -> None:
+        """A picture of clips [B, T, S, S, 3] uint8, with their labels [B] or shares [B, K]."""
+        rows = [Row([f"label {label_text(label, self.class_names)}"], clip) for clip, label in zip(clips, labels, strict=True)]
+        self._loggers.image(self._place(epoch, step), "train/clips", _pixels(rows))
+
+    def finish(self, metrics: Mapping[str, float], ended: str) -> None:
+        """Writes how this part of the run ended, and ends the loggers.
+
+        Args:
+            metrics: the final numbers of the run.
+            ended: `finished`, or why the run stopped before.
+        """
         if not is_main():
             return
-        with _explained(self._path), open(self._path, "a") as lines:
-            lines.write(json.dumps({"kind": kind, **numbers}) + "\n")
-        if self._events is not None:
-            for name in numbers.keys() - {"epoch", "step"}:
-                self._events.add_scalar(f"{kind}/{name}", numbers[name], global_step)
+        self._append("end", {"ended": ended, "seconds": round(time.time() - self._began, 3)})
+        self._loggers.finish(metrics, ended)
 
-    def close(self) -> None:
-        if self._events is not None:
-            self._events.close()
+    def _place(self, epoch: int, step: int) -> int:
+        return epoch * self._num_steps + step
+
+    def _end_of(self, epoch: int) -> int:
+        return self._place(epoch + 1, -1)
+
+    def _write(self, kind: str, numbers: Mapping[str, Any], global_step: int) -> None:
+        if not is_main():
+            return
+        self._append(kind, numbers)
+        self._loggers.scalars(global_step, dict(_tagged(numbers, kind)))
+
+    def _append(self, kind: str, numbers: Mapping[str, Any]) -> None:
+        with _explained(self.path), open(self.path, "a", encoding="utf-8") as lines:
+            lines.write(json.dumps({"kind": kind, **numbers, "time": round(time.time(), 3)}) + "\n")
+
+
+def _tagged(numbers: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
+    """(tag, number) of what loggers get: places and lists left out, inner names behind a slash, odd characters replaced.
+
+    Example: `step` {"epoch": 3, "lr": 0.5, "lrs": {"head, biases": 0.25}} -> step/lr 0.5, step/lrs/head_biases 0.25
+    """
+    for name, value in numbers.items():
+        if isinstance(value, Mapping):
+            yield from _tagged(value, f"{prefix}/{name}")
+        elif isinstance(value, (int, float)) and name not in ("epoch", "step"):
+            yield _ODD.sub("_", f"{prefix}/{name}"), float(value)
+
+
+def _pixels(rows: Sequence[Row]) -> Any:
+    import numpy as np
+
+    return np.asarray(draw_sheet(rows, frames=FRAMES))
 
 
 @contextmanager
@@ -81,24 +160,23 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _open_events(folder: Path, first_step: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
-
-    return SummaryWriter(str(folder), purge_step=first_step)
-
-
 def _drop_from(path: Path, start: RunState) -> None:
-    """Keeps the lines from before `start`; a last line that a kill cut short goes too."""
+    """Keeps the lines from before `start`; a last line that a kill cut short goes too.
+
+    Where the last part of the run has not said how it ended it was killed; its time, up to its last line, is noted before that is lost.
+    """
     if not path.exists():
         return
-    kept = [line for line in path.read_text().splitlines() if _is_before(line, start)]
+    began = last = None
     with atomic_file(path) as file:
-        file.write("".join(f"{line}\n" for line in kept).encode())
-
-
-def _is_before(line: str, start: RunState) -> bool:
-    try:
-        entry = json.loads(line)
-    except json.JSONDecodeError:
-        return False
-    return (entry["epoch"], entry.get("step", -1)) < (start.epoch, start.step if "step" in entry else -1)
+        for entry in read_entries(path):
+            last = entry.get("time")
+            if entry["kind"] == "start":
+                began = last
+            elif entry["kind"] == "end":
+                began = None
+            if is_before(entry, start.epoch, start.step):
+                file.write((json.dumps(entry) + "\n").encode())
+        if began is not None and last is not None:
+            end = {"kind": "end", "ended": KILLED, "seconds": round(last - began, 3), "time": last}
+            file.write((json.dumps(end) + "\n").encode())

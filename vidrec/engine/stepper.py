@@ -16,6 +16,8 @@ from vidrec.engine.losses import Loss, SoftmaxLoss
 from vidrec.utils.dist import rank, world_size
 from vidrec.utils.seed import derive_seed
 
+SHOWN_CLIPS = 4  # of a batch, in a picture
+
 
 class StepOutcome(NamedTuple):
     """What a step gave, still on the device: the loss [], mean over the clips of this process, logits [B, K] and labels [B] or [B, K]."""
@@ -79,13 +81,21 @@ class Stepper:
             torch.cat([outcome.labels for outcome in outcomes]),
         )
 
+    def shown_clips(self, batch: ClipBatch, most: int = SHOWN_CLIPS) -> tuple[Tensor, Tensor]:
+        """The first clips [b, T, S, S, 3] uint8 of a batch as the network sees them before they are normalized, and their labels."""
+        clips, labels = self._augmented(batch)
+        return clips[:most].cpu(), labels[:most].cpu()
+
     def _inputs(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """Clips [B, 3, T, S, S] float32 and their labels, on the device."""
-        clips = batch.clips.to(self.device, non_blocking=True)  # [B, T, S, S, 3] uint8
-        labels = batch.labels.to(self.device, non_blocking=True)
-        if self.augment is not None:
-            clips, labels = self.augment(clips, labels, batch.plans)
+        clips, labels = self._augmented(batch)
         return normalize_clips(clips, self.mean, self.std), labels
+
+    def _augmented(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+        """Clips [B, T, S, S, 3] uint8 and their labels, on the device."""
+        clips = batch.clips.to(self.device, non_blocking=True)
+        labels = batch.labels.to(self.device, non_blocking=True)
+        return (clips, labels) if self.augment is None else self.augment(clips, labels, batch.plans)
 
 
 def wrap(model: nn.Module) -> nn.Module:

@@ -8,12 +8,14 @@ from typing import Protocol
 
 import torch.distributed as distributed
 from torch import nn
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from vidrec.data.datasets import ClipBatch
 from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState, Stateful, hand_out
 from vidrec.engine.log import logger
+from vidrec.engine.memory import memory_use
 from vidrec.engine.metrics import Accuracies, Averages, TrainMeter, accuracies
 from vidrec.engine.param_groups import set_lr
 from vidrec.engine.progress import StepReport, TrainDisplay, WaitClock
@@ -48,6 +50,7 @@ class Trainer:
         save_steps: steps of the run between checkpoints within epochs; 0: none.
         extras: what has a state for checkpoints beside network, optimizer, sums of the epoch and bad videos.
         display_freq: steps between displays; reading the numbers waits for the device.
+        clip_freq: epochs between pictures of the clips of an epoch's first batch, from the first epoch on; 0 is never.
     """
 
     stepper: Stepper
@@ -66,6 +69,7 @@ class Trainer:
     record: RunRecord
     save_steps: int = 0
     extras: Mapping[str, Stateful] = field(default_factory=dict)
+    clip_freq: int = 0
     meter: TrainMeter = field(init=False)
     _pace: list[float] = field(default_factory=lambda: [0.0, 0.0], init=False)  # seconds, steps
 
@@ -88,6 +92,8 @@ class Trainer:
                     self.bad_videos.add(batch.failures)
                 lr = self.schedule.lr(epoch, step, num_steps)
                 set_lr(self.stepper.optimizer, lr)
+                if step == 0 and self.clip_freq and epoch % self.clip_freq == 0 and self.record.shows_clips:
+                    self.record.clips(epoch, step, *self.stepper.shown_clips(batches[0]))
                 outcome = self.stepper.step(batches, epoch=epoch, step=step)
                 state = RunState(epoch, step + 1, state.best)
                 display.advance()
@@ -122,7 +128,8 @@ class Trainer:
         """Exact accuracies over the whole validation list, the same on every process."""
         result = self.tester.run(self.val_loader, num_videos=self.num_val_videos, title="validation")
         measured = run_on_main(_measure, result)
-        self.record.validation(epoch, top1=measured.top1, top5=measured.top5, mean_class=measured.mean_class, failed=measured.num_failed)
+        numbers = {"top1": measured.top1, "top5": measured.top5, "mean_class": measured.mean_class}
+        self.record.validation(epoch, result, **numbers, failed=measured.num_failed)
         logger.info(
             "epoch %d/%d validation top1 %.4f top%d %.4f mean class %.4f (%d videos, %d unreadable)",
             *(epoch + 1, self.num_epochs, measured.top1, measured.k, measured.top5),
@@ -154,6 +161,7 @@ class Trainer:
         return StepReport(
             epoch=epoch,
             step=step,
+            epochs_done=epoch + (step + 1) / self.steps_of(epoch),
             loss=averages.loss,
             top1=averages.top1,
             top5=averages.top5,
@@ -161,6 +169,8 @@ class Trainer:
             clips_per_s=averages.clips * world_size() / wait.seconds,
             data_share=wait.waited / wait.seconds,
             eta_s=steps_left * self._pace[0] / self._pace[1],
+            lrs=group_rates(self.stepper.optimizer),
+            **memory_use(self.stepper.device)._asdict(),
         )
 
     def _parts(self) -> dict[str, Stateful]:
@@ -183,6 +193,12 @@ def in_steps(batches: Iterable[ClipBatch], per_step: int) -> Iterator[list[ClipB
     iterator = iter(batches)
     while len(group := list(islice(iterator, per_step))) == per_step:
         yield group
+
+
+def group_rates(optimizer: Optimizer) -> dict[str, float] | None:
+    """Learning rates of the parameter groups by name, or by number where they have none; None where there is one group."""
+    groups = optimizer.param_groups
+    return {group.get("name", str(number)): group["lr"] for number, group in enumerate(groups)} if len(groups) > 1 else None
 
 
 def share_buffers(model: nn.Module) -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from vidrec.engine.files import atomic_file
 from vidrec.utils.errors import UserError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from vidrec.commands.browse_dataset import Row
+    from torch import Tensor
 
 FONT_SIZE = 13  # pixels
 LINE, GAP, CHARACTER = 17, 3, 7  # pixels: of a line, between frames, of a wide character
@@ -18,10 +18,15 @@ MIN_WIDTH = 900  # of a sheet, so that text has room where frames are small
 BACKGROUND, INK = (24, 24, 24), (235, 235, 235)
 
 
-def save_sheet(rows: Sequence["Row"], path: Path, *, frames: int) -> None:
-    """Writes the rows, from top to bottom, with at most `frames` frames of each clip at their own size. Raises UserError where it fails."""
-    from vidrec.engine.files import atomic_file
+class Row(NamedTuple):
+    """A clip and what is written over it."""
 
+    lines: list[str]
+    clip: "Tensor"  # [T, S, S, 3] uint8; no frames where the video cannot be read
+
+
+def save_sheet(rows: Sequence[Row], path: Path, *, frames: int) -> None:
+    """Writes the rows, from top to bottom, with at most `frames` frames of each clip at their own size. Raises UserError where it fails."""
     sheet = draw_sheet(rows, frames=frames)
     try:
         with atomic_file(path) as file:
@@ -32,7 +37,7 @@ def save_sheet(rows: Sequence["Row"], path: Path, *, frames: int) -> None:
         ) from error
 
 
-def draw_sheet(rows: Sequence["Row"], *, frames: int) -> "Image":
+def draw_sheet(rows: Sequence[Row], *, frames: int) -> "Image":
     """The picture of `save_sheet`."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -51,7 +56,7 @@ def draw_sheet(rows: Sequence["Row"], *, frames: int) -> "Image":
     return sheet
 
 
-def _strip(row: "Row", frames: int):
+def _strip(row: Row, frames: int):
     """[S, n * (S + GAP), 3] uint8: frames spread over the clip, beside each other; empty for a clip without frames."""
     import numpy as np
 
@@ -61,3 +66,16 @@ def _strip(row: "Row", frames: int):
     shown = shown[np.unique(np.linspace(0, len(shown) - 1, min(frames, len(shown))).round().astype(int))]
     gap = np.full((*shown.shape[1:2], GAP, 3), BACKGROUND, dtype=np.uint8)
     return np.concatenate([part for frame in shown for part in (frame, gap)], axis=1)
+
+
+def label_text(label: "Tensor", names: Sequence[str] | None) -> str:
+    """Example: `3 (jump)`; `0.75 3 (jump) + 0.25 5 (run)` for shares"""
+    if label.ndim == 0:
+        return class_text(int(label), names)
+    shares = [(float(share), place) for place, share in enumerate(label) if share > 0]
+    return " + ".join(f"{share:.2f} {class_text(place, names)}" for share, place in sorted(shares, reverse=True))
+
+
+def class_text(label: int, names: Sequence[str] | None) -> str:
+    """Example: `3 (jump)`; `3` where classes have no names"""
+    return f"{label} ({names[label]})" if names and label >= 0 else str(label)
