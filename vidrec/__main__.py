@@ -10,6 +10,7 @@ COMMANDS = {
     "make_shards": "write the videos of a list into tar shards with an index",
     "make_demo_data": "write the demo data set",
     "browse_dataset": "draw clips as the network sees them, with labels and augmentation, into a picture",
+    "plot_run": "draw losses, accuracies and learning rates of runs into a picture",
     "prepare": "write lists and class maps of a downloaded data set",
     "benchmark_data": "measure what sampling and views cost beside the decode",
     "benchmark_annotations": "measure what a long list of videos costs",

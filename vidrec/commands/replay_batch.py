@@ -61,7 +61,7 @@ class _NoUpdate:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from vidrec.engine.checkpoint_file import read_archive
+    from vidrec.engine.checkpoint import read_archive
 
     content = read_archive(path)
     missing = [part for part in _PARTS if part not in content] if isinstance(content, dict) else list(_PARTS)

@@ -1,0 +1,155 @@
+"""Draws the curves of runs: `plot_run RUN [RUN ...] [--out FILE.png]`."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vidrec.commands.cli import run_command
+from vidrec.utils.errors import UserError
+
+DESCRIPTION = "Draw losses, accuracies and learning rates of one or more runs, finished, running or killed, into a PNG file."
+POINTS = 1000  # of a curve, at the most: neighbouring displays are averaged
+MAX_RUNS = 10  # colors that can be told apart
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="plot_run.py", description=DESCRIPTION)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, with its metrics.jsonl")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="PNG file to write; curves.png in the first run's folder if not given")
+    args = parser.parse_args(argv)
+    return run_command(lambda: plot(args.runs, args.out or args.runs[0] / "curves.png"))
+
+
+def plot(folders: Sequence[Path], out: Path) -> None:
+    """Writes the picture. Raises UserError for a folder that is no run, a run without numbers, or a file that cannot be written."""
+    if out.suffix.lower() != ".png":
+        raise UserError(f"--out is {out}; the curves are a PNG file: give it a name that ends in .png.")
+    if len(folders) > MAX_RUNS:
+        raise UserError(f"{len(folders)} runs are given; one picture holds at most {MAX_RUNS}. Draw several pictures.")
+    names = run_names(folders)
+    curves = [read_curves(folder, name) for folder, name in zip(folders, names, strict=True)]
+    from vidrec.engine.files import atomic_file
+
+    figure = draw(curves)
+    try:
+        with atomic_file(out) as file:
+            figure.savefig(file, format="png")
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be written ({error.strerror or error}); give --out a file in a folder that you may write to."
+        ) from error
+    print(f"{len(curves)} run{'s' if len(curves) > 1 else ''} drawn into {out}")
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """What the legend calls the runs: the folders' names, or their paths where two have the same. Example: a/run, b/run"""
+    names = [folder.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+class Point(NamedTuple):
+    """A number after so many epochs."""
+
+    epochs: float
+    value: float
+
+
+@dataclass
+class RunCurves:
+    """What is drawn of a run; `step` and `epoch` and `val` as in metrics.jsonl."""
+
+    name: str
+    step_loss: list[Point] = field(default_factory=list)
+    epoch_loss: list[Point] = field(default_factory=list)
+    epoch_top1: list[Point] = field(default_factory=list)
+    val_top1: list[Point] = field(default_factory=list)
+    val_top5: list[Point] = field(default_factory=list)
+    rates: dict[str, list[Point]] = field(default_factory=dict)
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Takes a line of metrics.jsonl."""
+        kind, done = entry["kind"], entry.get("epoch", 0) + 1
+        if kind == "step":
+            place = entry["epochs_done"]
+            self.step_loss.append(Point(place, entry["loss"]))
+            for name, rate in (entry.get("lrs") or {"": entry["lr"]}).items():
+                self.rates.setdefault(name, []).append(Point(place, rate))
+        elif kind == "epoch":
+            self.epoch_loss.append(Point(done, entry["loss"]))
+            self.epoch_top1.append(Point(done, entry["top1"]))
+        elif kind == "val":
+            self.val_top1.append(Point(done, entry["top1"]))
+            self.val_top5.append(Point(done, entry["top5"]))
+
+
+def read_curves(folder: Path, name: str) -> RunCurves:
+    """The curves of a run. Raises UserError where the folder is no run, or has no numbers yet."""
+    from vidrec.engine.metric_lines import METRICS_FILE, read_entries
+
+    path = folder / METRICS_FILE
+    if not path.is_file():
+        what = "is a folder without" if folder.is_dir() else "is no folder, so it has no"
+        raise UserError(f"{folder} {what} {METRICS_FILE}; it must be the folder of a training run, such as runs/my_run. Give one.")
+    curves = RunCurves(name)
+    try:
+        for entry in read_entries(path):
+            curves.add(entry)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); give a run that you may read.") from error
+    except KeyError as error:
+        raise UserError(f"{path} has a line without {error}; it must be written by a vidrec of this version. Give another run.") from error
+    if not (curves.step_loss or curves.epoch_loss or curves.val_top1):
+        raise UserError(f"{path} has no numbers yet; the first come after CONFIG.LOG.DISPLAY_FREQ steps. Draw it later.")
+    return curves
+
+
+def thinned(points: Sequence[Point], most: int = POINTS) -> list[Point]:
+    """At most so many points, each the mean of as many neighbours. Example: 5 points, at most 3 -> means of 2, 2 and 1"""
+    size = -(-len(points) // most)
+    groups = [points[start : start + size] for start in range(0, len(points), size)] if size > 1 else [[point] for point in points]
+    return [Point(*(sum(numbers) / len(group) for numbers in zip(*group, strict=True))) for group in groups]
+
+
+def draw(curves: Sequence[RunCurves]) -> Any:
+    """A figure with three panels: losses, accuracies, learning rates; a color is a run."""
+    from matplotlib.figure import Figure  # draws without a display, and takes half a second to import
+
+    figure = Figure(figsize=(15, 4.8), dpi=100, layout="constrained")
+    losses, accuracies, rates = figure.subplots(1, 3)
+    for number, run in enumerate(curves):
+        color = f"C{number}"
+        _line(losses, run.step_loss, color=color, alpha=0.35, linewidth=1)
+        _line(losses, run.epoch_loss, color=color, marker="o", label=f"{run.name}: train")
+        _line(accuracies, run.epoch_top1, color=color, linestyle=":", marker=".", label=f"{run.name}: train top-1")
+        _line(accuracies, run.val_top1, color=color, marker="o", label=f"{run.name}: val top-1")
+        _line(accuracies, run.val_top5, color=color, linestyle="--", marker="o", markerfacecolor="white", label=f"{run.name}: val top-5")
+        for place, (group, points) in enumerate(run.rates.items()):
+            label = f"{run.name}{': ' + group if group else ''}"
+            _line(rates, points, color=color, linestyle=("-", "--", ":", "-.")[place % 4], label=label)
+    losses.set(title="loss (thin: since the last display)", ylabel="loss")
+    accuracies.set(title="accuracy (validation: one view per video)", ylim=(-0.02, 1.02))
+    rates.set(title="learning rate", ylim=(0, None))
+    for axes in (losses, accuracies, rates):
+        axes.set(xlabel="epochs", xlim=(0, None))
+        axes.grid(alpha=0.3)
+    _legend(figure, (losses, accuracies, rates))
+    return figure
+
+
+def _line(axes: Any, points: Sequence[Point], **style: Any) -> None:
+    if points:
+        shown = thinned(points)
+        axes.plot([point.epochs for point in shown], [point.value for point in shown], markersize=4, **style)
+
+
+def _legend(figure: Any, panels: Sequence[Any]) -> None:
+    """One inside each panel, or below it where there are too many lines to leave the curves seen."""
+    for axes in panels:
+        count = len(axes.get_legend_handles_labels()[0])
+        if 0 < count <= 6:
+            axes.legend(fontsize=8)
+        elif count:
+            axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
