@@ -34,6 +34,7 @@ class I3DResNet(Backbone):
         nonlocal_blocks: per stage, indices of the blocks that end with a non-local block; () for none anywhere.
         nonlocal_momentum: of their BatchNorm, the share of the newest batch. The networks of the torch section of the reference zoo
             were trained with 0.9, those of its mxnet section with 0.1.
+        drop_path: probability with which the last block is skipped while training; less before it, in a line (stochastic depth).
         out_stages: how many of the last stages are returned.
 
     Example: depth 50, clips [2, 3, 32, 224, 224] -> [[2, 2048, 4, 7, 7]]; clips must have at least 5 frames.
@@ -53,6 +54,7 @@ class I3DResNet(Backbone):
         temporal_pools: tuple[int, ...] = (2, 1, 1, 1),
         nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
         nonlocal_momentum: float = 0.9,
+        drop_path: float = 0.0,
         out_stages: int = 1,
     ):
         super().__init__()
@@ -65,20 +67,24 @@ class I3DResNet(Backbone):
         mistakes.temporal_pools(stages, temporal_pools)
         mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
         mistakes.share(nonlocal_momentum=nonlocal_momentum)
+        mistakes.rate(drop_path=drop_path)
         mistakes.out_stages(stages, out_stages)
         mistakes.raise_all()
         self.parent_2d = f"resnet{plan.depth}" if plan.depth and width == 64 else ""
         self.stem = ConvNorm(make_conv(3, width, kernel=(stem_temporal_kernel, 7, 7), stride=stem_stride))
         self.pool = nn.MaxPool3d((1, 3, 3), stride=pool_stride, padding=(0, 1, 1)) if pool_stride else nn.Identity()
-        self.stages = make_stages(plan, width, dims=3, temporal_kernels=temporal_kernels, nonlocal_blocks=nonlocal_blocks)
+        self.stages = make_stages(plan, width, temporal_kernels=temporal_kernels, nonlocal_blocks=nonlocal_blocks, drop_path=drop_path)
         self.temporal_pools = nn.ModuleList(make_temporal_pool(factor) for factor in temporal_pools)
         self.out_channels = plan.out_channels(width)[-out_stages:]
         pools = [(1, stride, 0) for stride in pool_stride[:1]] + [(factor, factor, 0) for factor in temporal_pools]
         self.min_frames = shortest_input([(stem_temporal_kernel, stem_stride[0], stem_temporal_kernel // 2), *pools])
         init_like_resnet(self)
+        self._set_nonlocal_momentum(nonlocal_momentum)
+
+    def _set_nonlocal_momentum(self, momentum: float) -> None:
         for module in self.modules():
             if isinstance(module, NonLocal):
-                module.norm.momentum = nonlocal_momentum
+                module.norm.momentum = momentum
 
     def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:
         x = self.pool(self.stem(clips))

@@ -21,6 +21,7 @@ class IRCSN(Backbone):
         width: channels of the stem and width of the first stage; doubles from stage to stage.
         nonlocal_blocks: per stage, indices of the blocks that end with a non-local block; () for none anywhere.
         norm_eps: of every BatchNorm.
+        drop_path: probability with which the last block is skipped while training; less before it, in a line (stochastic depth).
         out_stages: how many of the last stages are returned.
 
     Example: depth 152, clips [2, 3, 32, 224, 224] -> [[2, 2048, 4, 7, 7]]
@@ -34,6 +35,7 @@ class IRCSN(Backbone):
         width: int = 64,
         nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
         norm_eps: float = 1e-3,
+        drop_path: float = 0.0,
         out_stages: int = 1,
     ):
         super().__init__()
@@ -41,12 +43,14 @@ class IRCSN(Backbone):
         mistakes = Mistakes(BACKBONE)
         mistakes.at_least_1(width=width)
         mistakes.above_0(norm_eps=norm_eps)
+        mistakes.rate(drop_path=drop_path)
         mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
         mistakes.out_stages(len(plan.stage_blocks), out_stages)
         mistakes.raise_all()
         self.stem = ConvNorm(make_conv(3, width, kernel=(3, 7, 7), stride=(1, 2, 2)), norm_eps=norm_eps)
         self.pool = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
-        self.stages = make_stages(plan, width, dims=3, temporal_stride=2, nonlocal_blocks=nonlocal_blocks, norm_eps=norm_eps)
+        options = {"nonlocal_blocks": nonlocal_blocks, "norm_eps": norm_eps, "drop_path": drop_path}
+        self.stages = make_stages(plan, width, dims=3, temporal_stride=2, **options)
         self.out_channels = plan.out_channels(width)[-out_stages:]
         init_like_resnet(self)
 

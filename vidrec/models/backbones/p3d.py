@@ -9,7 +9,7 @@ from vidrec.models.backbones.base import Backbone
 from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, init_like_resnet, make_conv, shortest_input
 from vidrec.models.layers.nonlocal_block import NonLocal
-from vidrec.models.layers.residual import BlockKind, bottleneck_convs, make_shortcut, plan_resnet
+from vidrec.models.layers.residual import BlockKind, bottleneck_convs, drop_path_rates, make_drop_path, make_shortcut, plan_resnet
 
 Arrangement = Literal["A", "B", "C"]
 
@@ -28,6 +28,7 @@ class P3D(Backbone):
         width: channels of the stem and width of the first stage; doubles from stage to stage.
         nonlocal_blocks: per stage, indices of the blocks that end with a non-local block; () for none anywhere. The last stage, which
             sees one time step at a time, takes none.
+        drop_path: probability with which the last block is skipped while training; less before it, in a line (stochastic depth).
 
     Example: depth 50, clips [2, 3, 16, 224, 224] -> [[2, 2048, 1, 7, 7]]; clips must have at least 16 frames.
     """
@@ -39,12 +40,14 @@ class P3D(Backbone):
         stage_blocks: tuple[int, ...] = (),
         width: int = 64,
         nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
+        drop_path: float = 0.0,
     ):
         super().__init__()
         plan = plan_resnet(depth, stage_blocks, kinds={"bottleneck": BlockKind(4, bottleneck_convs)})
         mistakes = Mistakes(BACKBONE)
         mistakes.at_least_1(width=width)
         mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
+        mistakes.rate(drop_path=drop_path)
         flat = not nonlocal_blocks or not nonlocal_blocks[-1]
         mistakes.unless(flat, f"NONLOCAL_BLOCKS names {list(nonlocal_blocks[-1:])} in the last stage; it is 2-D. Give [] for it.")
         mistakes.raise_all()
@@ -52,12 +55,14 @@ class P3D(Backbone):
         self.pool = nn.MaxPool3d((2, 3, 3), stride=2, padding=(0, 1, 1))
         self.temporal_pool = nn.MaxPool3d((2, 1, 1))
         self.stages = nn.ModuleList()
+        rates = drop_path_rates(plan.stage_blocks, drop_path)
         first = 0  # number of a stage's first block, counted through the network
         for index, count in enumerate(plan.stage_blocks):
             kinds = [None if index == len(plan.stage_blocks) - 1 else "ABC"[(first + place) % 3] for place in range(count)]
             in_channels = width if index == 0 else 2 * (width << index)
             after = nonlocal_blocks[index] if nonlocal_blocks else ()
-            self.stages.append(_make_stage(in_channels, width << index, step=1 if index == 0 else 2, kinds=kinds, nonlocal_blocks=after))
+            options = {"kinds": kinds, "nonlocal_blocks": after, "drop_paths": rates[index]}
+            self.stages.append(_make_stage(in_channels, width << index, step=1 if index == 0 else 2, **options))
             first += count
         self.out_channels = plan.out_channels(width)[-1:]
         self.min_frames = shortest_input([(2, 2, 0)] * len(plan.stage_blocks))
@@ -73,12 +78,19 @@ class P3D(Backbone):
 
 
 def _make_stage(
-    in_channels: int, width: int, *, step: int, kinds: "list[Arrangement | None]", nonlocal_blocks: tuple[int, ...]
+    in_channels: int,
+    width: int,
+    *,
+    step: int,
+    kinds: "list[Arrangement | None]",
+    nonlocal_blocks: tuple[int, ...],
+    drop_paths: list[float],
 ) -> nn.Sequential:
     """Blocks of these arrangements in a row, the first with the stride `step`."""
     layers: list[nn.Module] = []
     for place, kind in enumerate(kinds):
-        block = P3DBlock(4 * width if place else in_channels, width, step=1 if place else step, arrangement=kind)
+        options = {"step": 1 if place else step, "arrangement": kind, "drop_path": drop_paths[place]}
+        block = P3DBlock(4 * width if place else in_channels, width, **options)
         layers.append(nn.Sequential(block, NonLocal(4 * width)) if place in nonlocal_blocks else block)
     return nn.Sequential(*layers)
 
@@ -89,9 +101,10 @@ class P3DBlock(nn.Module):
     Args:
         step: stride in height and width, of the first convolution.
         arrangement: A: T(S(x)); B: S(x) + T(x); C: S(x) + T(S(x)); None: S(x) in 2-D.
+        drop_path: see make_drop_path.
     """
 
-    def __init__(self, in_channels: int, width: int, *, step: int, arrangement: Arrangement | None):
+    def __init__(self, in_channels: int, width: int, *, step: int, arrangement: Arrangement | None, drop_path: float = 0.0):
         super().__init__()
         time = () if arrangement is None else (1,)
         ones, stride = (*time, 1, 1), (*time, step, step)
@@ -100,11 +113,12 @@ class P3DBlock(nn.Module):
         self.temporal = ConvNorm(make_conv(width, width, kernel=(3, 1, 1))) if arrangement else nn.Identity()
         self.expand = ConvNorm(make_conv(width, 4 * width, kernel=ones), relu=False)
         self.shortcut = make_shortcut(in_channels, 4 * width, stride=stride)
+        self.drop_path = make_drop_path(drop_path)
         self.relu = nn.ReLU(inplace=True)
         self.arrangement = arrangement
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.relu(self.expand(self._middle(self.reduce(x))) + self.shortcut(x))
+        return self.relu(self.drop_path(self.expand(self._middle(self.reduce(x)))) + self.shortcut(x))
 
     def _middle(self, x: torch.Tensor) -> torch.Tensor:
         spatial = self.spatial(x)

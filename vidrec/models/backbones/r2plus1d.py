@@ -31,6 +31,7 @@ class R2Plus1D(Backbone):
             parameters as the 3x3x3 convolution from there to the width: the block's `input` channels, or its `width`.
         nonlocal_blocks: per stage, indices of the blocks that end with a non-local block; () for none anywhere.
         norm_eps: of every BatchNorm.
+        drop_path: probability with which the last block is skipped while training; less before it, in a line (stochastic depth).
         out_stages: how many of the last stages are returned.
 
     Example: depth 50, clips [2, 3, 16, 112, 112] -> [[2, 2048, 2, 7, 7]]
@@ -47,6 +48,7 @@ class R2Plus1D(Backbone):
         middle_from: MiddleFrom = "input",
         nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
         norm_eps: float = 1e-5,
+        drop_path: float = 0.0,
         out_stages: int = 1,
     ):
         super().__init__()
@@ -59,6 +61,7 @@ class R2Plus1D(Backbone):
         mistakes = Mistakes(BACKBONE)
         mistakes.at_least_1(width=width, stem_middle=stem_middle)
         mistakes.above_0(norm_eps=norm_eps)
+        mistakes.rate(drop_path=drop_path)
         mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
         mistakes.out_stages(len(plan.stage_blocks), out_stages)
         mistakes.raise_all()
@@ -66,7 +69,8 @@ class R2Plus1D(Backbone):
             ConvNorm(make_conv(3, stem_middle, kernel=(1, 7, 7), stride=(1, 2, 2)), norm_eps=norm_eps),
             ConvNorm(make_conv(stem_middle, width, kernel=(3, 1, 1)), norm_eps=norm_eps),
         )
-        self.stages = make_stages(plan, width, dims=3, temporal_stride=2, nonlocal_blocks=nonlocal_blocks, norm_eps=norm_eps)
+        options = {"nonlocal_blocks": nonlocal_blocks, "norm_eps": norm_eps, "drop_path": drop_path}
+        self.stages = make_stages(plan, width, dims=3, temporal_stride=2, **options)
         self.out_channels = plan.out_channels(width)[-out_stages:]
         init_like_resnet(self)
 

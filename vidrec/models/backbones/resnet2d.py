@@ -21,6 +21,7 @@ class ResNet2D(FrameBackbone):
         stage_blocks: blocks of each stage, in place of the depth's.
         block: kind of block, in place of the depth's.
         width: channels of the stem and width of the first stage; doubles from stage to stage.
+        drop_path: probability with which a frame skips the last block while training; less before it, in a line (stochastic depth).
         out_stages: how many of the last stages are returned.
 
     Example: depth 50, clips [2, 3, 7, 224, 224] -> [[2, 2048, 7, 7, 7]]
@@ -33,18 +34,20 @@ class ResNet2D(FrameBackbone):
         stage_blocks: tuple[int, ...] = (),
         block: Literal["", "basic", "bottleneck"] = "",
         width: int = 64,
+        drop_path: float = 0.0,
         out_stages: int = 1,
     ):
         super().__init__()
         plan = plan_resnet(depth, stage_blocks, block)
         mistakes = Mistakes(BACKBONE)
         mistakes.at_least_1(width=width)
+        mistakes.rate(drop_path=drop_path)
         mistakes.out_stages(len(plan.stage_blocks), out_stages)
         mistakes.raise_all()
         self.parent_2d = f"resnet{plan.depth}" if plan.depth and width == 64 else ""
         self.stem = ConvNorm(make_conv(3, width, kernel=(7, 7), stride=(2, 2)))
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.stages = make_stages(plan, width, dims=2)
+        self.stages = make_stages(plan, width, dims=2, drop_path=drop_path)
         self.out_channels = plan.out_channels(width)[-out_stages:]
         init_like_resnet(self)
 

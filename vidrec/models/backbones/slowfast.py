@@ -1,6 +1,6 @@
 """SlowFast: two ResNet pathways at two frame rates."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -35,6 +35,7 @@ class SlowFast(Backbone):
         slow_temporal_kernels: per stage, the kernel in time of each block's first convolution, repeated to the stage's end.
         fast_temporal_kernels: the same, of the fast pathway.
         nonlocal_blocks: per stage, indices of the slow pathway's blocks that end with a non-local block; () for none anywhere.
+        drop_path: probability with which the last block of each pathway is skipped while training; less before it, in a line.
 
     Example: depth 50, clips [2, 3, 32, 224, 224] -> [[2, 2048, 4, 7, 7], [2, 256, 32, 7, 7]]
     """
@@ -54,6 +55,7 @@ class SlowFast(Backbone):
         slow_temporal_kernels: tuple[tuple[int, ...], ...] = ((1,), (1,), (3,), (3,)),
         fast_temporal_kernels: tuple[tuple[int, ...], ...] = ((3,), (3,), (3,), (3,)),
         nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
+        drop_path: float = 0.0,
     ):
         super().__init__()
         plan = plan_resnet(depth, stage_blocks, block)
@@ -66,12 +68,13 @@ class SlowFast(Backbone):
         mistakes.odd(fusion_kernel=fusion_kernel)  # so that slow and lateral steps meet
         mistakes.temporal_kernels(stages, slow_temporal_kernels=slow_temporal_kernels, fast_temporal_kernels=fast_temporal_kernels)
         mistakes.nonlocal_blocks(plan.stage_blocks, nonlocal_blocks)
+        mistakes.rate(drop_path=drop_path)
         mistakes.raise_all()
         fast_width = width // beta
         fused = tuple(fusion_ratio * channels for channels in (fast_width, *plan.out_channels(fast_width)[:-1]))
         slow = {"temporal_kernels": slow_temporal_kernels, "extra_channels": fused, "nonlocal_blocks": nonlocal_blocks}
-        self.slow = Pathway(plan, width, stem_temporal_kernel=1, **slow)
-        self.fast = Pathway(plan, fast_width, stem_temporal_kernel=5, temporal_kernels=fast_temporal_kernels)
+        self.slow = Pathway(plan, width, stem_temporal_kernel=1, drop_path=drop_path, **slow)
+        self.fast = Pathway(plan, fast_width, stem_temporal_kernel=5, drop_path=drop_path, temporal_kernels=fast_temporal_kernels)
         lateral = {"kernel": (fusion_kernel, 1, 1), "stride": (alpha, 1, 1)}
         self.laterals = nn.ModuleList(ConvNorm(make_conv(out // fusion_ratio, out, **lateral)) for out in fused)
         self.alpha, self.slow_start = alpha, slow_start
@@ -106,7 +109,7 @@ class Pathway(nn.Module):
 
     Args:
         extra_channels: channels that another pathway adds before each stage; () for none.
-        nonlocal_blocks: per stage, see make_stage; () for none.
+        options: of make_stages: nonlocal_blocks, drop_path.
     """
 
     def __init__(
@@ -117,13 +120,12 @@ class Pathway(nn.Module):
         stem_temporal_kernel: int,
         temporal_kernels: tuple[tuple[int, ...], ...],
         extra_channels: tuple[int, ...] = (),
-        nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
+        **options: Any,
     ):
         super().__init__()
         self.stem = ConvNorm(make_conv(3, width, kernel=(stem_temporal_kernel, 7, 7), stride=(1, 2, 2)))
         self.pool = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
-        options = {"extra_channels": extra_channels, "temporal_kernels": temporal_kernels, "nonlocal_blocks": nonlocal_blocks}
-        self.stages = make_stages(plan, width, dims=3, **options)
+        self.stages = make_stages(plan, width, dims=3, extra_channels=extra_channels, temporal_kernels=temporal_kernels, **options)
         self.out_channels = plan.out_channels(width)[-1]
 
     def enter(self, frames: torch.Tensor) -> torch.Tensor:

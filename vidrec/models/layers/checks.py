@@ -46,6 +46,10 @@ class Mistakes:
         for name, value in arguments.items():
             self.unless(0 <= value <= 1, f"{name.upper()} is {value}; it must lie in [0, 1]. Leave it out for the default.")
 
+    def rate(self, **arguments: float) -> None:
+        for name, value in arguments.items():
+            self.unless(0 <= value < 1, f"{name.upper()} is {value}; it must be from 0 to below 1. Give 0 for none, or 0.1 to 0.5.")
+
     def above_0(self, **arguments: float) -> None:
         for name, value in arguments.items():
             self.unless(0 < value < math.inf, f"{name.upper()} is {value}; it must be above 0. Leave it out for the default.")

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 from vidrec.models.layers.checks import BACKBONE, Mistakes
 from vidrec.models.layers.conv import ConvNorm, make_conv
@@ -37,17 +38,26 @@ class ResidualBlock(nn.Module):
         convs: each with `out_channels`.
         shortcut: what the input goes through on its way to the sum; Identity where nothing changes size.
         dims: 2 or 3, of the norms.
+        drop_path: probability with which the shortcut stands alone, see make_drop_path.
         after: what follows the last ReLU (a non-local block), or Identity.
     """
 
     def __init__(
-        self, convs: Sequence[nn.Module], *, shortcut: nn.Module, dims: int, norm_eps: float = 1e-5, after: nn.Module | None = None
+        self,
+        convs: Sequence[nn.Module],
+        *,
+        shortcut: nn.Module,
+        dims: int,
+        norm_eps: float = 1e-5,
+        drop_path: float = 0.0,
+        after: nn.Module | None = None,
     ):
         super().__init__()
         self.convs = nn.ModuleList(convs)
         self.norms = nn.ModuleList(make_norm(conv.out_channels, dims=dims, eps=norm_eps) for conv in convs)
         self.relu = nn.ReLU(inplace=True)
         self.shortcut = shortcut
+        self.drop_path = make_drop_path(drop_path)
         self.after = nn.Identity() if after is None else after
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -57,7 +67,24 @@ class ResidualBlock(nn.Module):
             out = norm(conv(out))
             if index < last:
                 out = self.relu(out)
-        return self.after(self.relu(out + self.shortcut(x)))
+        return self.after(self.relu(self.drop_path(out) + self.shortcut(x)))
+
+
+def make_drop_path(rate: float) -> nn.Module:
+    """Stochastic depth: while training, zeroes all of a clip with this probability and scales the others by 1 / (1 - rate).
+
+    Huang et al., Deep Networks with Stochastic Depth, ECCV 2016 (arXiv 1603.09382). A 2-D network drops single frames. Identity for 0.
+    """
+    return StochasticDepth(rate, mode="row") if rate else nn.Identity()
+
+
+def drop_path_rates(stage_blocks: Sequence[int], drop_path: float) -> list[list[float]]:
+    """The rate of every block of every stage: it grows in a line over the depth, from nothing before the first block to `drop_path`.
+
+    Example: stages of 1 and 3 blocks, 0.2 -> [[0.05], [0.1, 0.15, 0.2]]
+    """
+    total, numbers = sum(stage_blocks), iter(range(1, sum(stage_blocks) + 1))
+    return [[drop_path * next(numbers) / total for _ in range(blocks)] for blocks in stage_blocks]
 
 
 def basic_convs(in_channels: int, width: int, *, stride: tuple[int, ...], temporal_kernel: int = 1) -> list[nn.Module]:
@@ -136,12 +163,13 @@ def make_stages(
     plan: ResNetPlan,
     width: int,
     *,
-    dims: int,
+    dims: int = 3,
     extra_channels: Sequence[int] = (),
     temporal_kernels: tuple[tuple[int, ...], ...] = (),
     temporal_stride: int = 1,
     nonlocal_blocks: tuple[tuple[int, ...], ...] = (),
     norm_eps: float = 1e-5,
+    drop_path: float = 0.0,
 ) -> nn.ModuleList:
     """All stages of a ResNet; each but the first halves height and width.
 
@@ -152,24 +180,21 @@ def make_stages(
         temporal_kernels: per stage, see make_stage; () for 1 everywhere.
         temporal_stride: of each stage but the first, in frames.
         nonlocal_blocks: per stage, see make_stage; () for none.
+        drop_path: rate of the last block, see drop_path_rates.
     """
-    count = len(plan.stage_blocks)
-    extra_channels = extra_channels or (0,) * count
-    temporal_kernels = temporal_kernels or ((1,),) * count
-    nonlocal_blocks = nonlocal_blocks or ((),) * count
-    stages, channels = nn.ModuleList(), width
-    for index, blocks in enumerate(plan.stage_blocks):
-        stage = make_stage(
-            channels + extra_channels[index],
-            width << index,
-            kind=plan.kind,
-            blocks=blocks,
-            stride=(temporal_stride, 2, 2)[-dims:] if index else (1,) * dims,
-            temporal_kernels=temporal_kernels[index],
-            nonlocal_blocks=nonlocal_blocks[index],
-            norm_eps=norm_eps,
-        )
-        stages.append(stage)
+    count, stages, channels = len(plan.stage_blocks), nn.ModuleList(), width
+    per_stage = zip(
+        plan.stage_blocks,
+        extra_channels or (0,) * count,
+        temporal_kernels or ((1,),) * count,
+        nonlocal_blocks or ((),) * count,
+        drop_path_rates(plan.stage_blocks, drop_path),
+        strict=True,
+    )
+    for index, (blocks, extra, kernels, after, rates) in enumerate(per_stage):
+        options = {"temporal_kernels": kernels, "nonlocal_blocks": after, "drop_paths": rates, "norm_eps": norm_eps}
+        stride = (temporal_stride, 2, 2)[-dims:] if index else (1,) * dims
+        stages.append(make_stage(channels + extra, width << index, kind=plan.kind, blocks=blocks, stride=stride, **options))
         channels = plan.out_channels(width)[index]
     return stages
 
@@ -184,6 +209,7 @@ def make_stage(
     temporal_kernels: tuple[int, ...] = (1,),
     nonlocal_blocks: tuple[int, ...] = (),
     norm_eps: float = 1e-5,
+    drop_paths: Sequence[float] = (),
 ) -> nn.Sequential:
     """Residual blocks in a row; the first one strides, and projects its shortcut where stride or channels change.
 
@@ -192,6 +218,7 @@ def make_stage(
         stride: of the first block; 3 numbers (t, h, w) build a 3-D stage, 2 numbers a 2-D one.
         temporal_kernels: in frames, one per block, repeated to the stage's end: (3, 1) gives 3, 1, 3, 1, ... 3-D only.
         nonlocal_blocks: indices of the blocks that end with a non-local block. 3-D only.
+        drop_paths: the rate of each block, see make_drop_path; () for none.
     """
     out_channels = kind.expansion * width
     stage = []
@@ -201,7 +228,8 @@ def make_stage(
         convs = kind.make_convs(channels, width, stride=block_stride, temporal_kernel=temporal_kernels[index % len(temporal_kernels)])
         shortcut = make_shortcut(channels, out_channels, stride=block_stride, norm_eps=norm_eps)
         after = NonLocal(out_channels, norm_eps=norm_eps) if index in nonlocal_blocks else None
-        stage.append(ResidualBlock(convs, shortcut=shortcut, dims=len(stride), norm_eps=norm_eps, after=after))
+        rate = drop_paths[index] if drop_paths else 0.0
+        stage.append(ResidualBlock(convs, shortcut=shortcut, dims=len(stride), norm_eps=norm_eps, drop_path=rate, after=after))
     return nn.Sequential(*stage)
 
 
