@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from vidrec.data.transforms import VideoViews, cut_views, empty_clips, mirror_frames, normalize_clips
+from vidrec.data.transforms import VideoViews, cut_views, empty_clips, mirror_frames, normalize_clips, normalize_views
 from vidrec.data.view_crops import make_crops
 from vidrec.data.views import make_views
 
 EVEN = [[0, 2, 4], [2, 4, 6], [0, 2, 4]]
 SHORT = [[0, 1, 1], [1, 1, 1]]  # a video of two frames, whose last one is repeated
-CUDA = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))
+CUDA = pytest.param("cuda", marks=pytest.mark.gpu)
 
 
 def ten_crops(clips, *, device="cpu", num_crops=10):
@@ -37,7 +37,7 @@ def test_every_view_has_the_pixels_of_its_frames_and_box(clips, device):
 
 
 def test_evenly_spaced_views_are_slices_of_the_frames():
-    for clips in (EVEN, [[3], [5]], [[0, 1, 2], [1, 2, 3]]):
+    for clips in (EVEN, [[3], [5]], [[0, 1, 2], [1, 2, 3]], [[0, 2, 4], [1, 3, 5]], [[1, 5, 9], [2, 6, 10], [4, 8, 12]]):
         frames, grid = ten_crops(clips, num_crops=5)
         assert {memory(view) for view in VideoViews(frames, grid)} == {memory(frames)}
 
@@ -75,11 +75,14 @@ def test_mirroring_leaves_the_frames_and_turns_every_one():
     assert torch.equal(frames, kept)
 
 
-def test_slices_are_normalized_as_copies_of_them_are():
-    frames, grid = ten_crops(EVEN)
+@pytest.mark.parametrize("device", ["cpu", CUDA])
+def test_a_batch_of_slices_has_the_values_of_a_batch_of_copies(device):
+    frames, grid = ten_crops(EVEN, device=device)
     mean, std = (0.5, 0.2, 0.0), (0.25, 0.5, 1.0)
-    for view in VideoViews(frames, grid):
-        assert torch.equal(normalize_clips(view[None], mean, std), normalize_clips(view[None].contiguous(), mean, std))
+    views = list(VideoViews(frames, grid))[3:9]
+    batch = normalize_views(views, mean, std)
+    assert (tuple(batch.shape), batch.dtype, batch.device) == ((6, 3, 3, 4, 4), torch.float32, frames.device)
+    assert torch.equal(batch, normalize_clips(torch.stack(views), mean, std))
 
 
 @pytest.mark.parametrize(("shape", "dtype"), [((2, 3, 4), torch.float32), ((5, 3), torch.uint8), ((0, 3), torch.float32)])

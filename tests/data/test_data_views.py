@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidrec.data.views import crop_boxes, make_views, resize_size, resized_size, train_crop
+from vidrec.data.views import crop_boxes, frame_order, make_views, resize_size, resized_size, train_crop
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "data_semantics.json").read_text())
 
@@ -53,6 +53,25 @@ def test_view_is_clip_times_crops_plus_crop():
     assert unique.tolist() == [0, 2, 9]
     assert grid.positions.tolist() == [[0, 1], [0, 1], [0, 1], [1, 2], [1, 2], [1, 2]]
     assert grid.boxes[:, 2].tolist() == [0, 2, 4, 0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("clips", "order"),
+    [
+        ([[0, 2, 4], [2, 4, 6]], [0, 2, 4, 6]),
+        ([[0, 2, 4], [3, 5, 7]], [0, 2, 4, 3, 5, 7]),  # even frames, then odd ones
+        ([[1, 4, 7], [3, 6, 9], [4, 7, 10]], [3, 6, 9, 1, 4, 7, 10]),
+        ([[5, 6], [8, 9]], [5, 6, 8, 9]),
+        ([[3], [1]], [1, 3]),
+        ([[0, 0, 0], [0, 0, 0]], [0]),
+        ([[0, 2, 3, 3], [0, 2, 3, 3]], [0, 2, 3]),  # a short video, whose last frame is repeated
+    ],
+)
+def test_frames_are_ordered_so_that_evenly_spaced_clips_are_slices(clips, order):
+    assert frame_order(np.array(clips)).tolist() == order
+    unique, grid = make_views(np.array(clips), np.array([[0, 4, 0, 4]]))
+    assert unique.tolist() == order
+    assert unique[grid.positions].tolist() == clips
 
 
 def draw(seed=0, **changes):

@@ -18,7 +18,7 @@ from vidrec.data.spans import Span
 from vidrec.data.timeline import Timeline
 from vidrec.data.transforms import resize_clip
 from vidrec.data.view_crops import make_crops
-from vidrec.data.views import ViewGrid, make_views, resized_size
+from vidrec.data.views import ViewGrid, frame_order, make_views, resized_size
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class EvalPipeline:
         sampling_of(self)
 
     def __call__(self, path: str | VideoBytes, span: Span | None = None) -> tuple[Tensor, ViewGrid]:
-        """Unique frames [N, h, w, 3] uint8 of the span and the views cut from them. Raises VideoError."""
+        """Unique frames [N, h, w, 3] uint8 of the span, in their `frame_order`, and the views cut from them. Raises VideoError."""
         size = partial(resized_size, short_side=self.short_side, squeeze_to=self.squeeze_to)
         with open_video(path, self.decoder, self.reading, size=size) as reader:
             first, video = part_of(reader, span, path, with_times=self.target_fps > 0)
             clips = first + self.choose_frames(video)
-            unique = np.unique(clips)
-            resized = self.transform(decoded_parts(reader, unique), len(unique))
+            frames = frame_order(clips)
+            resized = self.transform(decoded_parts(reader, np.sort(frames)), np.argsort(frames))
         boxes, flips = make_crops(self.crops, *resized.shape[1:3], crop_size=self.crop_size, num_crops=self.num_crops)
         return torch.from_numpy(resized), make_views(clips, boxes, flips)[1]
 
@@ -92,14 +92,14 @@ class EvalPipeline:
             target_fps=self.target_fps,
         )
 
-    def transform(self, parts: Iterator[np.ndarray], num_frames: int) -> np.ndarray:
-        """Parts [n, H, W, 3] uint8 of the unique frames -> [num_frames, h, w, 3], resized if not yet; never twice in memory."""
+    def transform(self, parts: Iterator[np.ndarray], slots: np.ndarray) -> np.ndarray:
+        """Parts [n, H, W, 3] uint8 of N frames -> [N, h, w, 3], resized if not yet, frame n in slots[n]; never twice in memory."""
         resized, done = np.empty((0, 0, 0, 3), dtype=np.uint8), 0
         for part in parts:
             size = resized_size(*part.shape[1:3], short_side=self.short_side, squeeze_to=self.squeeze_to)
             if done == 0:
-                resized = np.empty((num_frames, *size, 3), dtype=np.uint8)
-            resized[done : done + len(part)] = resize_clip(part, *size)
+                resized = np.empty((len(slots), *size, 3), dtype=np.uint8)
+            resized[slots[done : done + len(part)]] = resize_clip(part, *size)
             done += len(part)
         return resized
 

@@ -28,7 +28,7 @@ class EvalVideo(NamedTuple):
     index: int
     label: int
     path: str
-    frames: Tensor  # [N, h, w, 3] uint8, each frame once
+    frames: Tensor  # [N, h, w, 3] uint8, each frame once, in the order of `frame_order`
     views: ViewGrid
     failure: Failure | None
 

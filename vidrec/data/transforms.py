@@ -35,7 +35,8 @@ class VideoViews:
     """The views of one video, each a slice of its frames: cutting one copies nothing.
 
     Whole frames are copied where a slice cannot do, never a view: all of them once, mirrored, for the mirrored views; and those of a
-    clip whose places are not evenly spaced, which are kept for all its crops until another such clip is cut.
+    clip whose places are not evenly spaced (of a short video, of one at another rate), kept for its crops until another such clip is
+    cut.
 
     Args:
         frames: [N, H, W, 3] unique frames, on any device.
@@ -67,7 +68,8 @@ class VideoViews:
             return frames[first : int(places[-1]) + 1 : step]
         key = (places.tobytes(), mirrored)
         if key != self._clip_key:
-            self._clip, self._clip_key = frames.index_select(0, torch.from_numpy(places).to(frames.device)), key
+            clip = empty_clips((len(places), *frames.shape[1:]), frames.dtype, frames.device)
+            self._clip, self._clip_key = torch.index_select(frames, 0, torch.from_numpy(places).to(frames.device), out=clip), key
         return self._clip
 
 
@@ -115,3 +117,11 @@ def normalize_clips(
     channels_first = clips.permute(0, 4, 1, 2, 3)
     values = empty_clips(channels_first.shape, torch.float32, clips.device) if out is None else out
     return values.copy_(channels_first).mul_(scale.view(3, 1, 1, 1)).add_(shift.view(3, 1, 1, 1)).to(dtype)
+
+
+def normalize_views(views: Sequence[Tensor], mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """V views [T, h, w, 3] uint8 of one size -> a batch [V, 3, T, h, w] float32, the only copy that is made of a slice."""
+    batch = empty_clips((len(views), 3, *views[0].shape[:3]), torch.float32, views[0].device)
+    for view, row in zip(views, batch.split(1), strict=True):
+        normalize_clips(view[None], mean, std, out=row)
+    return batch

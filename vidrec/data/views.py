@@ -75,6 +75,19 @@ def crop_boxes(height: int, width: int, *, crop_size: int, num_crops: int) -> np
     return np.array([(y, y + crop_size, x, x + crop_size) for y, x in starts], dtype=np.int64)
 
 
+def frame_order(clips: np.ndarray) -> np.ndarray:
+    """The frames of clips [K, T], each once, [N], in an order in which every evenly spaced clip is a slice.
+
+    Frames are sorted by their remainder by the clips' stride, then by number: so no frame stands between two neighbors of a clip, also
+    where some clips begin at even and some at odd frames.
+
+    Example: clips [[0, 2, 4], [3, 5, 7]] -> [0, 2, 4, 3, 5, 7]
+    """
+    unique = np.unique(clips)
+    stride = int(clips[0, 1] - clips[0, 0]) if clips.shape[1] > 1 else 1
+    return unique[np.argsort(unique % stride, kind="stable")] if stride > 1 else unique
+
+
 def make_views(frames: np.ndarray, boxes: np.ndarray, flips: np.ndarray | None = None) -> tuple[np.ndarray, ViewGrid]:
     """The frames to decode, each once, and the views cut from them.
 
@@ -84,12 +97,13 @@ def make_views(frames: np.ndarray, boxes: np.ndarray, flips: np.ndarray | None =
         flips: [C] bool, which of them are mirrored; None: none.
 
     Returns:
-        Unique frame indices [N], rising, and the grid of K * C views.
+        Unique frame indices [N], in their `frame_order`, and the grid of K * C views.
 
     Example: clips [[0, 2], [2, 4]] and 1 crop -> frames [0, 2, 4], positions [[0, 1], [1, 2]]
     """
-    unique, places = np.unique(frames, return_inverse=True)
-    positions = places.reshape(frames.shape).astype(np.int64)
+    unique = frame_order(frames)
+    rising = np.argsort(unique)
+    positions = rising[np.searchsorted(unique, frames, sorter=rising)].astype(np.int64)
     grid = ViewGrid(
         positions=np.repeat(positions, len(boxes), axis=0),
         boxes=np.tile(boxes, (len(frames), 1)),

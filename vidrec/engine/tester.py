@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vidrec.data.transforms import VideoViews, empty_clips, normalize_clips
+from vidrec.data.transforms import VideoViews, normalize_views
 from vidrec.engine.averages import ViewAverage
 from vidrec.engine.progress import shown
 from vidrec.utils.dist import gather_objects
@@ -133,18 +133,9 @@ class Tester:
         views = [(video, view) for video in cut for view in range(len(video))]
         outputs = []
         for start in range(0, len(views), self.views_per_batch):
-            outputs.append(self.average.outputs(self.model, self._batch(views[start : start + self.views_per_batch])))
+            slices = [video[view] for video, view in views[start : start + self.views_per_batch]]
+            outputs.append(self.average.outputs(self.model, normalize_views(slices, self.mean, self.std)))
         return torch.cat(outputs).split(counts)
-
-    def _batch(self, views: Sequence[tuple[VideoViews, int]]) -> Tensor:
-        """V views, each a video and its number in it -> [V, 3, T, h, w] float32, the only copy that is made of them."""
-        batch = None
-        for row, (video, view) in enumerate(views):
-            clip = video[view][None]  # [1, T, h, w, 3] uint8
-            if batch is None:
-                batch = empty_clips((len(views), 3, *clip.shape[1:4]), torch.float32, clip.device)
-            normalize_clips(clip, self.mean, self.std, out=batch[row : row + 1])
-        return batch
 
 
 def _num_views(video: Any) -> int:
