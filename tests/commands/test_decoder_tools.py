@@ -3,7 +3,7 @@
 import pytest
 
 from vidrec.commands import compare_decoders, soak_decoders
-from vidrec.commands.benchmark_data import generate_videos
+from vidrec.commands.pan_videos import generate_videos
 from vidrec.commands.soak_decoders import Growth, row
 
 

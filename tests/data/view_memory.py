@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from vidrec.commands.benchmark_data import generate_videos
+from vidrec.commands.pan_videos import generate_videos
 from vidrec.data.annotations import VideoTable
 from vidrec.data.multiview import MultiViewDataset
 from vidrec.engine.tester import Tester

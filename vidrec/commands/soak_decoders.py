@@ -74,7 +74,7 @@ def row(growth: Growth) -> str:
 
 
 def _generate(folder: Path) -> list[Path]:
-    from vidrec.commands.benchmark_data import generate_videos
+    from vidrec.commands.pan_videos import generate_videos
 
     return generate_videos(folder, count=1, num_frames=48)
 
