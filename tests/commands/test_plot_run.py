@@ -35,21 +35,36 @@ def lines_of(axes):
 def test_curves_are_those_of_the_lines(tmp_path):
     figure = draw([read_curves(write_run(tmp_path / "a", cut=True), "a")])
     losses, accuracies, rates = map(lines_of, figure.axes)
-    assert losses["a: train"] == [(1, 1.75), (2, 1.25)]
-    assert [place for name, line in losses.items() if name != "a: train" for place, _ in line] == [i / 4 for i in range(1, 9)]
+    assert losses["a"] == [(1, 1.75), (2, 1.25)]
+    assert [place for name, line in losses.items() if name != "a" for place, _ in line] == [i / 4 for i in range(1, 9)]
     assert accuracies == {
-        "a: train top-1": [(1, 0.25), (2, 0.25)], "a: val top-1": [(1, 0.5), (2, 0.5)], "a: val top-5": [(1, 0.75), (2, 0.75)],
+        "a: train_top1": [(1, 0.25), (2, 0.25)], "a: val_top1": [(1, 0.5), (2, 0.5)], "a: val_top5": [(1, 0.75), (2, 0.75)],
     }  # fmt: skip
     assert rates["a"] == [(i / 4, 0.5) for i in range(1, 9)]
 
 
 def test_every_parameter_group_and_run_has_a_line_of_its_own(tmp_path):
-    folders = [write_run(tmp_path / "a", lrs={"stem": 0.25, "head": 0.5}), write_run(tmp_path / "b", lr=0.125)]
+    folders = [write_run(tmp_path / "a", lrs={"stem": 0.25, "stem, biases": 0.25, "head": 0.5}), write_run(tmp_path / "b", lr=0.125)]
     figure = draw([read_curves(folder, folder.name) for folder in folders])
     rates = figure.axes[2]
     assert {name: points[0][1] for name, points in lines_of(rates).items()} == {"a: stem": 0.25, "a: head": 0.5, "b": 0.125}
     colors = {line.get_label(): line.get_color() for line in rates.lines}
     assert colors["a: stem"] == colors["a: head"] != colors["b"]
+
+
+def test_legend_of_the_rates_names_eight_and_counts_the_others(tmp_path):
+    folder = write_run(tmp_path / "a", lrs={f"layer {number}": 0.5**number for number in range(12)})
+    legend = draw([read_curves(folder, "a")]).axes[2].get_legend()
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == [*(f"a: layer {number}" for number in range(7)), "a: layer 7 and 4 more"]
+
+
+def test_run_in_its_first_epoch_has_its_name_in_the_legend(tmp_path):
+    folder = write_run(tmp_path / "a")
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[:3]))
+    losses = draw([read_curves(folder, "a")]).axes[0]
+    assert [text.get_text() for text in losses.get_legend().get_texts()] == ["a"]
 
 
 def test_runs_of_the_same_name_are_told_apart_by_their_paths(tmp_path):

@@ -12,6 +12,12 @@ from vidrec.utils.errors import UserError
 DESCRIPTION = "Draw losses, accuracies and learning rates of one or more runs, finished, running or killed, into a PNG file."
 POINTS = 1000  # of a curve, at the most: neighbouring displays are averaged
 MAX_RUNS = 10  # colors that can be told apart
+MAX_RATES = 8  # in the legend
+ACCURACY_STYLES: dict[str, dict[str, Any]] = {
+    "train_top1": {"linestyle": ":", "marker": "."},
+    "val_top1": {"marker": "o"},
+    "val_top5": {"linestyle": "--", "marker": "o", "markerfacecolor": "white"},
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +70,7 @@ class RunCurves:
     name: str
     step_loss: list[Point] = field(default_factory=list)
     epoch_loss: list[Point] = field(default_factory=list)
-    epoch_top1: list[Point] = field(default_factory=list)
+    train_top1: list[Point] = field(default_factory=list)
     val_top1: list[Point] = field(default_factory=list)
     val_top5: list[Point] = field(default_factory=list)
     rates: dict[str, list[Point]] = field(default_factory=dict)
@@ -79,7 +85,7 @@ class RunCurves:
                 self.rates.setdefault(name, []).append(Point(place, rate))
         elif kind == "epoch":
             self.epoch_loss.append(Point(done, entry["loss"]))
-            self.epoch_top1.append(Point(done, entry["top1"]))
+            self.train_top1.append(Point(done, entry["top1"]))
         elif kind == "val":
             self.val_top1.append(Point(done, entry["top1"]))
             self.val_top5.append(Point(done, entry["top5"]))
@@ -122,21 +128,29 @@ def draw(curves: Sequence[RunCurves]) -> Any:
     for number, run in enumerate(curves):
         color = f"C{number}"
         _line(losses, run.step_loss, color=color, alpha=0.35, linewidth=1)
-        _line(losses, run.epoch_loss, color=color, marker="o", label=f"{run.name}: train")
-        _line(accuracies, run.epoch_top1, color=color, linestyle=":", marker=".", label=f"{run.name}: train top-1")
-        _line(accuracies, run.val_top1, color=color, marker="o", label=f"{run.name}: val top-1")
-        _line(accuracies, run.val_top5, color=color, linestyle="--", marker="o", markerfacecolor="white", label=f"{run.name}: val top-5")
-        for place, (group, points) in enumerate(run.rates.items()):
+        _line(losses, run.epoch_loss or run.step_loss[-1:], color=color, marker="o", label=run.name)
+        for name, style in ACCURACY_STYLES.items():
+            _line(accuracies, getattr(run, name), color=color, label=f"{run.name}: {name}", **style)
+        for place, (group, points) in enumerate(different(run.rates).items()):
             label = f"{run.name}{': ' + group if group else ''}"
             _line(rates, points, color=color, linestyle=("-", "--", ":", "-.")[place % 4], label=label)
-    losses.set(title="loss (thin: since the last display)", ylabel="loss")
+    losses.set(title="training loss (thin: since the last display)", ylabel="loss")
     accuracies.set(title="accuracy (validation: one view per video)", ylim=(-0.02, 1.02))
     rates.set(title="learning rate", ylim=(0, None))
     for axes in (losses, accuracies, rates):
         axes.set(xlabel="epochs", xlim=(0, None))
         axes.grid(alpha=0.3)
-    _legend(figure, (losses, accuracies, rates))
+    _legends(losses, accuracies, rates)
     return figure
+
+
+def different(rates: dict[str, list[Point]]) -> dict[str, list[Point]]:
+    """The groups without those whose rates are those of an earlier group."""
+    kept: dict[str, list[Point]] = {}
+    for group, points in rates.items():
+        if points not in kept.values():
+            kept[group] = points
+    return kept
 
 
 def _line(axes: Any, points: Sequence[Point], **style: Any) -> None:
@@ -145,11 +159,15 @@ def _line(axes: Any, points: Sequence[Point], **style: Any) -> None:
         axes.plot([point.epochs for point in shown], [point.value for point in shown], markersize=4, **style)
 
 
-def _legend(figure: Any, panels: Sequence[Any]) -> None:
-    """One inside each panel, or below it where there are too many lines to leave the curves seen."""
-    for axes in panels:
-        count = len(axes.get_legend_handles_labels()[0])
-        if 0 < count <= 6:
-            axes.legend(fontsize=8)
-        elif count:
-            axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+def _legends(losses: Any, accuracies: Any, rates: Any) -> None:
+    """Names of the runs by color on the left, what the lines of the middle mean, and the first few rates on the right."""
+    from matplotlib.lines import Line2D
+
+    losses.legend(fontsize=8)
+    meanings = {name.replace("_top", " top-"): style for name, style in ACCURACY_STYLES.items()}
+    gray = [Line2D([], [], color="gray", markersize=4, label=name, **style) for name, style in meanings.items()]
+    accuracies.legend(handles=gray, fontsize=8)
+    handles, labels = rates.get_legend_handles_labels()
+    if len(labels) > MAX_RATES:
+        handles, labels = handles[:MAX_RATES], [*labels[: MAX_RATES - 1], f"{labels[MAX_RATES - 1]} and {len(labels) - MAX_RATES} more"]
+    rates.legend(handles, labels, fontsize=8)

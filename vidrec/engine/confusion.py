@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-NAMED_CLASSES = 40  # at most so many have their names and counts in the picture
+NAMED_CLASSES, COUNTED_CLASSES = 60, 25  # at most so many have names, and counts, in the picture: 1,600 counts took 4 s to draw
 TABLE_ROWS = 50
 
 
@@ -54,24 +54,27 @@ def class_table(counts: np.ndarray, accuracies: Sequence[float | None], names: S
 def draw_confusion(counts: np.ndarray, *, title: str, names: Sequence[str] | None = None) -> np.ndarray:
     """The matrix as a picture, [H, W, 3] uint8: rows are labels, each shaded by the shares of its videos.
 
-    Names and counts are written where there are few classes.
+    Names and counts are written where there are few classes; where there are many, small shares are shaded more, to be seen.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # without a display, and without pyplot's global state
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     few = len(counts) <= NAMED_CLASSES
-    side = min(4.0 + 0.35 * len(counts), 16.0) if few else 10.0
+    side = min(4.0 + 0.25 * len(counts), 16.0) if few else 10.0
     figure = Figure(figsize=(side + 1.0, side), dpi=80, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    shown = axes.imshow(shares, vmin=0.0, vmax=1.0, cmap="Blues", interpolation="nearest")
+    norm = PowerNorm(1.0 if few else 0.5, vmin=0.0, vmax=1.0)
+    shown = axes.imshow(shares, norm=norm, cmap="Blues", interpolation="nearest")
     figure.colorbar(shown, ax=axes, shrink=0.8, label="share of the class's videos")
     axes.set(title=title, xlabel="prediction", ylabel="label")
     if few:
         words = [_name(label, names) for label in range(len(counts))]
         axes.set_xticks(range(len(words)), words, rotation=90)
         axes.set_yticks(range(len(words)), words)
+    if len(counts) <= COUNTED_CLASSES:
         for row, column in zip(*np.nonzero(counts), strict=True):
             ink = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=8)

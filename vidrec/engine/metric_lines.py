@@ -13,7 +13,12 @@ PART_KINDS = ("start", "end")
 
 
 def read_entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a file, in order, read one at a time.
+    """The objects of a file, in order, as `read_lines` finds them."""
+    return (entry for _, entry in read_lines(path))
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a file with their objects, in order, read one at a time.
 
     A last line without its end is left out: a process writes it now, or was killed while it did. Other lines that are no objects (a
     disk that was switched off) are left out too, and counted in a warning.
@@ -23,7 +28,7 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
         for line in lines:
             entry = parse_entry(line) if line.endswith("\n") else None
             if entry is not None:
-                yield entry
+                yield line, entry
             elif line.endswith("\n"):
                 damaged += 1
     if damaged:

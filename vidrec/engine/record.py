@@ -16,7 +16,7 @@ from vidrec.engine.confusion import class_accuracies, class_table, confusion_cou
 from vidrec.engine.contact_sheet import Row, draw_sheet, label_text
 from vidrec.engine.files import atomic_file, make_folder, room_text
 from vidrec.engine.loggers import Loggers, RunInfo
-from vidrec.engine.metric_lines import METRICS_FILE, is_before, read_entries
+from vidrec.engine.metric_lines import METRICS_FILE, is_before, read_lines
 from vidrec.engine.progress import StepReport
 from vidrec.engine.tester import VideoScores
 from vidrec.utils.dist import is_main, world_size
@@ -169,14 +169,14 @@ def _drop_from(path: Path, start: RunState) -> None:
         return
     began = last = None
     with atomic_file(path) as file:
-        for entry in read_entries(path):
+        for line, entry in read_lines(path):
             last = entry.get("time")
             if entry["kind"] == "start":
                 began = last
             elif entry["kind"] == "end":
                 began = None
             if is_before(entry, start.epoch, start.step):
-                file.write((json.dumps(entry) + "\n").encode())
+                file.write(line.encode())
         if began is not None and last is not None:
             end = {"kind": "end", "ended": KILLED, "seconds": round(last - began, 3), "time": last}
             file.write((json.dumps(end) + "\n").encode())
