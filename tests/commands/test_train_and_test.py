@@ -178,7 +178,12 @@ def test_checkpoints_name_the_decoder(trained):
 
 def test_plain_start_of_two_processes_trains(config):
     run_tool("train_ddp_pytorch.py", "--config-file", config, "DDP_CONFIG.NPROC_PER_NODE", 2, "CONFIG.TRAIN.BATCH_SIZE", 2)
-    assert (config.parent / "runs" / "run" / "checkpoints" / "epoch_0002.pth").is_file()
+    folder = config.parent / "runs" / "run"
+    assert (folder / "checkpoints" / "epoch_0002.pth").is_file()
+    kinds = [json.loads(line)["kind"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [kinds.count(kind) for kind in ("start", "epoch", "val", "end")] == [1, 2, 2, 1], "one process writes"
+    assert len(list((folder / "tb_log").iterdir())) == 1
+    assert "**finished**, after 2 of 2 epochs; 2 processes on CPU" in (folder / "summary.md").read_text()
 
 
 @pytest.mark.slow
@@ -218,6 +223,7 @@ def test_ctrl_c_ends_with_one_line(config):
     rest = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "Traceback" not in rest and rest.count("goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto") == 1
+    assert "**stopped by Ctrl-C**, after 1 of 500 epochs" in (config.parent / "runs" / "run" / "summary.md").read_text()
 
 
 def test_mistakes_of_schema_and_components_come_together(config, capsys):
