@@ -42,8 +42,11 @@ def test_training_writes_the_files_of_a_run(trained):
     files = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file() and "tb_log" not in file.parts)
     assert files == [
         "checkpoints/best.pth",
+        "checkpoints/best.pth.json",
         "checkpoints/epoch_0001.pth",
+        "checkpoints/epoch_0001.pth.json",
         "checkpoints/epoch_0002.pth",
+        "checkpoints/epoch_0002.pth.json",
         "config.yaml",
         "log.txt",
         "metrics.jsonl",

@@ -300,6 +300,8 @@ def install_kills(toy: Toy) -> None:
 
         def deadly(self, key):
             if (key.epoch, key.position) == victim:
+                while epoch and not (Path(toy.folder) / f"checkpoints/epoch_{epoch:04d}.pth.json").exists():
+                    time.sleep(0.001)  # it is written in the background
                 os.kill(os.getpid(), signal.SIGKILL)
             return draw(self, key)
 
@@ -311,7 +313,7 @@ def install_kills(toy: Toy) -> None:
             save(content, file)
             if next(count) == toy.kill_in_save:
                 file.flush()
-                file.truncate(file.tell() // 2)
+                file.file.truncate(file.bytes // 2)
                 time.sleep(0.01)
                 os.kill(os.getpid(), signal.SIGKILL)
 

@@ -1,15 +1,24 @@
 """Checkpoints: whole or not there, checked when read, refused when they do not fit."""
 
+import hashlib
+import json
 import os
 import pickle
+import random
 import resource
+import threading
+import time
+from collections import OrderedDict
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from vidrec.engine import checkpoint
 from vidrec.engine.checkpoint import Checkpointer, RunState, hand_out
-from vidrec.engine.checkpoint_file import read_checkpoint
+from vidrec.engine.checkpoint_file import manifest_path, plain_copy, read_checkpoint, write_checkpoint
 from vidrec.utils.errors import CheckpointError
 
 CONFIG = "CONFIG:\n  TRAIN: {LR: 0.1, EPOCH_NUM: 3, RESUME: ''}\n  LOG: {LEVEL: DEBUG}\nDDP_CONFIG: {GPU: 0}\n"
@@ -28,10 +37,16 @@ def checkpointer(folder, config=CONFIG):
     return Checkpointer(folder, config=config, seed=0)
 
 
+def write(run, path, state, **more):
+    """A checkpoint, and the wait for it."""
+    run.save([path], state, **parts(), **more)
+    run.finish()
+
+
 def saved(folder, *epochs):
     run = checkpointer(folder)
     for epoch in epochs:
-        run.save(run.epoch_path(epoch), RunState(epoch, 0, 0.5), **parts())
+        write(run, run.epoch_path(epoch), RunState(epoch, 0, 0.5))
     return run
 
 
@@ -45,7 +60,8 @@ def test_a_checkpoint_gives_back_weights_momentum_and_place(tmp_path):
     assert (state.epoch, state.step, state.best) == (2, 0, 0.5)
     assert torch.equal(fresh["model"].weight, expected["model"].weight)
     assert torch.equal(fresh["optimizer"].state[fresh["model"].weight]["momentum_buffer"], torch.ones(3, 2))
-    assert sorted(path.name for path in run.folder.iterdir()) == ["epoch_0001.pth", "epoch_0002.pth"]
+    files = ["epoch_0001.pth", "epoch_0001.pth.json", "epoch_0002.pth", "epoch_0002.pth.json"]
+    assert sorted(path.name for path in run.folder.iterdir()) == files
     content = torch.load(run.epoch_path(1), weights_only=True)
     assert list(content["model"]) == ["weight", "bias"]
     assert (content["seed"], content["config"], content["world_size"], content["epoch"]) == (0, CONFIG, 1, 1)
@@ -64,7 +80,7 @@ class Part:
 
 def test_what_else_has_a_state_gets_it_back_and_only_once(tmp_path):
     run = checkpointer(tmp_path)
-    run.save(run.path(RunState(1, 7)), RunState(1, 7), **parts(), extras={"scaler": Part(3.5)})
+    write(run, run.path(RunState(1, 7)), RunState(1, 7), extras={"scaler": Part(3.5)})
     state = run.restore("auto", **parts())
     assert (state.epoch, state.step, state.extras) == (1, 7, {"scaler": {"value": 3.5}})
     with pytest.raises(CheckpointError, match=r"holds the states of scaler; the run needs those of ema too"):
@@ -77,7 +93,7 @@ def test_what_else_has_a_state_gets_it_back_and_only_once(tmp_path):
 def test_the_newest_is_found_by_epoch_and_step(tmp_path):
     run = checkpointer(tmp_path)
     for state in (RunState(9), RunState(10, 999999), RunState(10, 1000000), RunState(10)):
-        run.save(run.path(state), state, **parts())
+        write(run, run.path(state), state)
     found = [path.name for path in run.files()]
     assert found == ["epoch_0010_step_1000000.pth", "epoch_0010_step_999999.pth", "epoch_0010.pth", "epoch_0009.pth"]
     assert run.restore("auto", **parts()).step == 1000000
@@ -169,15 +185,143 @@ def test_a_missing_file_and_a_file_of_weights_only(tmp_path):
 
 def test_a_full_disk_leaves_the_old_checkpoint_and_no_scrap(tmp_path):
     run = saved(tmp_path, 1)
-    before = run.epoch_path(1).read_bytes()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # writing beyond 1000 bytes fails, as on a full disk
     try:
         with pytest.raises(CheckpointError, match=r"epoch_0001.pth cannot be written \(.*bytes are free there\); earlier"):
-            run.save(run.epoch_path(1), RunState(1), **parts())
+            write(run, run.epoch_path(1), RunState(1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("epoch_0001.pth", before)]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_too_little_room_is_said_before_a_byte_is_written(tmp_path, monkeypatch):
+    run = checkpointer(tmp_path)
+    # weight and bias of 9 numbers and their momentum, of 4 bytes each, times 1.2
+    with pytest.raises(CheckpointError, match=r"epoch_0001.pth cannot be written \(it needs 86 bytes; .* bytes are free there\)"):
+        monkeypatch.setattr("vidrec.engine.checkpoint_file.free_bytes", lambda folder: 85)
+        write(run, run.epoch_path(1), RunState(1))
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("vidrec.engine.checkpoint_file.free_bytes", lambda folder: 86)
+    write(run, run.epoch_path(1), RunState(1))
+
+
+def test_any_flipped_bit_is_noticed(tmp_path):
+    run, places = saved(tmp_path, 1), random.Random(0)
+    whole = run.epoch_path(1).read_bytes()
+    for _ in range(50):
+        damaged = bytearray(whole)
+        damaged[places.randrange(len(whole))] ^= 1 << places.randrange(8)
+        run.epoch_path(1).write_bytes(damaged)
+        with pytest.raises(
+            CheckpointError, match=r"epoch_0001.pth is damaged \(its SHA-256 is not that of its manifest\); take an earlier"
+        ):
+            read_checkpoint(run.epoch_path(1))
+
+
+def test_the_manifest_says_size_and_sha256(tmp_path):
+    run = saved(tmp_path, 1)
+    data = run.epoch_path(1).read_bytes()
+    assert json.loads(manifest_path(run.epoch_path(1)).read_bytes()) == {
+        "file": "epoch_0001.pth",
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "epoch": 1,
+        "step": 0,
+    }
+
+
+@pytest.mark.parametrize("manifest", [None, b"", b'{"bytes": 1'])
+def test_a_file_without_its_manifest_is_judged_by_its_own_checksums(tmp_path, manifest):
+    """So ends a run that is killed after the file was renamed and before its manifest was written."""
+    run = saved(tmp_path, 1)
+    manifest_path(run.epoch_path(1)).unlink()
+    if manifest is not None:
+        manifest_path(run.epoch_path(1)).write_bytes(manifest)
+    assert read_checkpoint(run.epoch_path(1))["epoch"] == 1
+    flip_a_bit(run.epoch_path(1))
+    with pytest.raises(CheckpointError, match=r"epoch_0001.pth is damaged \(wrong checksum of .*data/\d+\)"):
+        read_checkpoint(run.epoch_path(1))
+
+
+class Gate:
+    """Holds up every write until it is opened, and counts those that are there at once."""
+
+    def __init__(self, monkeypatch):
+        self.open, self.begun, self.inside, self.most = threading.Event(), threading.Event(), 0, 0
+        self._write = checkpoint.write_checkpoint
+        monkeypatch.setattr(checkpoint, "write_checkpoint", self)
+
+    def __call__(self, path, content):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.begun.set()
+        assert self.open.wait(30)
+        self._write(path, content)
+        self.inside -= 1
+
+
+def test_a_save_returns_at_once_and_holds_the_weights_of_its_moment(tmp_path, monkeypatch):
+    gate, run, now = Gate(monkeypatch), checkpointer(tmp_path), parts()
+    expected = now["model"].weight.detach().clone()
+    run.save([run.epoch_path(1)], RunState(1), **now)
+    assert gate.begun.wait(30) and not run.epoch_path(1).exists()
+    with torch.no_grad():
+        now["model"].weight.zero_()
+        now["optimizer"].state[now["model"].weight]["momentum_buffer"].zero_()
+    gate.open.set()
+    run.save([run.best_path, run.epoch_path(2)], RunState(2), **now)
+    assert run.epoch_path(1).exists(), "one save waits for the one before"
+    run.finish()
+    assert gate.most == 1
+    content = read_checkpoint(run.epoch_path(1))
+    assert torch.equal(content["model"]["weight"], expected)
+    assert torch.equal(content["optimizer"]["state"][0]["momentum_buffer"], torch.ones(3, 2))
+    assert run.epoch_path(2).read_bytes() == run.best_path.read_bytes()
+
+
+def test_a_save_that_fails_is_an_error_of_the_next_and_only_once(tmp_path):
+    run = checkpointer(tmp_path / "checkpoints")
+    run.folder.rmdir()
+    run.save([run.epoch_path(1)], RunState(1), **parts())
+    while not run.failed:
+        time.sleep(0.001)
+    with pytest.raises(CheckpointError, match=r"epoch_0001.pth cannot be written \(No such file or directory; "):
+        run.save([run.epoch_path(2)], RunState(2), **parts())
+    assert not run.failed
+    run.finish()
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(np.float64(0.5), "numpy.float64"), (Path("x"), "pathlib.PosixPath"), (np.zeros(1), "numpy.ndarray"), ({1}, "builtins.set")],
+)
+def test_what_could_not_be_read_without_running_code_is_refused_when_saving(tmp_path, value, name):
+    run = checkpointer(tmp_path)
+    with pytest.raises(TypeError, match=rf"^checkpoint.extras.stop.value\[1\] is a {name}; a checkpoint holds tensors, numbers and text"):
+        run.save([run.epoch_path(1)], RunState(1), **parts(), extras={"stop": Part([0.5, value])})
+
+
+def test_a_plain_copy_shares_nothing_and_keeps_strides():
+    frames = torch.zeros(1, 2, 3, 4, 4).to(memory_format=torch.channels_last_3d)
+    copy = plain_copy(OrderedDict(a=(frames, 1, None), b=[True, "x"]))
+    assert (type(copy), type(copy["a"]), copy["b"]) == (dict, tuple, [True, "x"])
+    assert copy["a"][0].is_contiguous(memory_format=torch.channels_last_3d)
+    frames.fill_(1)
+    assert copy["a"][0].sum() == 0
+
+
+def test_the_newest_of_all_kinds_are_kept_and_the_best(tmp_path):
+    run = Checkpointer(tmp_path, config=CONFIG, seed=0, keep_last=2)
+    run.save([run.best_path], RunState(1), **parts())
+    for state in (RunState(1), RunState(1, 5), RunState(2), RunState(2, 5)):
+        run.save([run.path(state)], state, **parts())
+    run.finish()
+    files = ["best.pth", "epoch_0002.pth", "epoch_0002_step_000005.pth"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*files, *(f"{name}.json" for name in files)])
+    run.epoch_path(2).unlink()
+    assert [path.name for path in checkpointer(tmp_path).folder.glob("epoch_0002.pth*")] == [], "a manifest without its file goes too"
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
@@ -195,7 +339,7 @@ def test_scraps_of_a_killed_run_are_removed_at_the_start(tmp_path):
 def test_going_on_with_fewer_processes_is_said(tmp_path, caplog):
     run = saved(tmp_path, 1)
     content = read_checkpoint(run.epoch_path(1)) | {"world_size": 2}
-    torch.save(content, run.epoch_path(1))
+    write_checkpoint(run.epoch_path(1), content)
     run.restore("auto", **parts())
     assert "the run was made by 2 processes and goes on with 1" in caplog.text
 
@@ -203,7 +347,7 @@ def test_going_on_with_fewer_processes_is_said(tmp_path, caplog):
 def test_going_on_with_another_decoder_is_said(tmp_path, caplog):
     caplog.set_level("WARNING", "vidrec")
     run = Checkpointer(tmp_path, config=CONFIG, seed=0, decoder="auto (av 18.1.0)")
-    run.save(run.epoch_path(1), RunState(1, 0, 0.5), **parts())
+    write(run, run.epoch_path(1), RunState(1, 0, 0.5))
     assert read_checkpoint(run.epoch_path(1))["versions"]["decoder"] == "auto (av 18.1.0)"
     run.restore("auto", **parts())
     assert caplog.text == ""

@@ -147,6 +147,7 @@ def _open_weights(cfg: "CfgNode", folder: Path) -> _Weights:
         config=cfg.dump(),
         seed=cfg.CONFIG.TRAIN.SEED,
         decoder=decoder_version(cfg.CONFIG.DATA.DECODER),
+        keep_last=cfg.CONFIG.LOG.KEEP_LAST,
     )
     source = dist.run_on_main(_resume_source, cfg, checkpointer)
     seed_everything(cfg.CONFIG.TRAIN.SEED)

@@ -217,6 +217,7 @@ def _log() -> Node:
     log.EVAL_DIR = ""  # results of a test, below the run's folder; '': eval
     log.SAVE_FREQ = 1  # epochs between checkpoints; the last epoch and the best are always kept
     log.SAVE_STEPS = 0  # (new) steps of the run between checkpoints within epochs, of which the newest two are kept; 0: none
+    log.KEEP_LAST = 0  # (new) newest checkpoints that are kept, of epochs and within them; the best is kept beside them. 0: all of epochs
     log.DISPLAY_FREQ = 1  # iterations between log lines
     log.LEVEL = "DEBUG"  # DEBUG, INFO, WARNING or ERROR
     log.LOG_FILENAME = "log.txt"

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,8 @@ import yaml
 from torch import nn, optim
 
 import vidrec
-from vidrec.engine.checkpoint_file import read_checkpoint, write_checkpoint
+from vidrec.engine.background import Background
+from vidrec.engine.checkpoint_file import manifest_path, plain_copy, read_checkpoint, remove_checkpoint, write_checkpoint
 from vidrec.engine.files import make_folder, remove_leftovers
 from vidrec.engine.same_run import refuse_other_config
 from vidrec.utils.dist import run_on_main, world_size
@@ -50,7 +51,7 @@ class Stateful(Protocol):
 
 
 class Checkpointer:
-    """Writes and finds the checkpoints of one run. All processes call it together; the main process touches the files.
+    """Writes and finds the checkpoints of one run. All processes call it together; the main process touches the files, in a thread.
 
     There is no random state in a checkpoint: order, augmentation and dropout follow from (seed, epoch, step, rank). Nor is there
     a state of the loader: the place in the order is the step.
@@ -59,19 +60,24 @@ class Checkpointer:
         folder: where the checkpoints are; made where missing.
         config: the resolved config as YAML text, kept in every checkpoint.
         decoder: what decodes the videos, with its version, kept in every checkpoint; another one gives slightly other frames.
+        keep_last: the newest that are kept, older ones are removed once a new one is there; 0: all of epochs. The best is always kept.
 
     Raises:
         CheckpointError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, *, config: str, seed: int, decoder: str = ""):
-        self.folder, self.config, self.seed, self.decoder = folder, config, seed, decoder
+    def __init__(self, folder: Path, *, config: str, seed: int, decoder: str = "", keep_last: int = 0):
+        self.folder, self.config, self.seed, self.decoder, self.keep_last = folder, config, seed, decoder, keep_last
+        self._writer = Background()
         run_on_main(self._prepare)
 
     def _prepare(self) -> None:
         try:
             make_folder(self.folder)
             leftovers = remove_leftovers(self.folder)
+            for manifest in self.folder.glob(manifest_path(Path("*.pth")).name):
+                if not manifest.with_suffix("").exists():
+                    manifest.unlink()
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint folder {self.folder} cannot be made or read ({error.strerror}); "
@@ -101,20 +107,21 @@ class Checkpointer:
 
     def save(
         self,
-        path: Path,
+        paths: Sequence[Path],
         state: RunState,
         *,
         model: nn.Module,
         optimizer: optim.Optimizer,
         extras: Mapping[str, Stateful] | None = None,
     ) -> None:
-        """Writes a checkpoint; the file of that name is the old one or the new one at every moment.
+        """Copies everything to host memory and returns; the files are written in the background, after the end of the save before.
 
         Args:
+            paths: the files, of equal content; each is the old one or the new one at every moment.
             extras: what else has a state, by name: loss scaler, averaged weights, sums of an epoch.
 
         Raises:
-            CheckpointError: on every process, when the main process cannot write; what was there before is intact.
+            CheckpointError: on every process, when the main process could not write the save before; what was there is intact.
         """
         content = {
             "model": model.state_dict(),
@@ -128,16 +135,32 @@ class Checkpointer:
             "world_size": world_size(),
             "versions": {"vidrec": vidrec.__version__, "torch": str(torch.__version__), "decoder": self.decoder},
         }
-        run_on_main(self._write, path, content)
+        run_on_main(self._start, paths, content)
 
-    def _write(self, path: Path, content: dict[str, Any]) -> None:
-        write_checkpoint(path, content)
+    def finish(self) -> None:
+        """Waits for what is being written. Raises CheckpointError, on every process, when it could not be."""
+        run_on_main(self._writer.finish)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a save has failed on this process; the next one, or `finish`, raises its error."""
+        return self._writer.failed
+
+    def _start(self, paths: Sequence[Path], content: dict[str, Any]) -> None:
+        self._writer.finish()  # before the copy, so that host memory holds one of them at a time
+        self._writer.start(self._write, paths, plain_copy(content))
+
+    def _write(self, paths: Sequence[Path], content: dict[str, Any]) -> None:
+        for path in paths:
+            write_checkpoint(path, content)
         for old in self._superseded():
-            old.unlink()
+            remove_checkpoint(old)
 
     def _superseded(self) -> list[Path]:
-        """Checkpoints within epochs but for the newest."""
-        return [path for path in self.files() if _FILE.fullmatch(path.name)[2]][STEP_FILES:]
+        """The checkpoints that need not be kept."""
+        files = self.files()
+        within = [path for path in files if _FILE.fullmatch(path.name)[2]]
+        return files[self.keep_last :] if self.keep_last else within[STEP_FILES:]
 
     def restore(self, source: str, *, model: nn.Module, optimizer: optim.Optimizer) -> RunState:
         """Loads model and optimizer from a checkpoint and returns where its run stood, with the states for `hand_out`.

@@ -67,9 +67,14 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def free_bytes(folder: Path) -> int:
+    """What may still be written into a folder. Raises OSError."""
+    return shutil.disk_usage(folder).free
+
+
 def room_text(folder: Path) -> str:
     """`123,456 bytes are free there`, or that the folder cannot be looked at."""
     try:
-        return f"{shutil.disk_usage(folder).free:,} bytes are free there"
+        return f"{free_bytes(folder):,} bytes are free there"
     except OSError as error:
         return f"the folder cannot be looked at: {error.strerror}"

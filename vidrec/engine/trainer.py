@@ -104,17 +104,19 @@ class Trainer:
                     display.show(report)
                     self.record.step(report)
                 if self.save_steps and (self._steps_before(epoch) + step + 1) % self.save_steps == 0:
-                    self._save(self.checkpointer.path(state), state)
+                    self._save([self.checkpointer.path(state)], state)
             display.close()
             self._end_epoch(epoch, self.schedule.lr(epoch, num_steps - 1, num_steps))
-            state = RunState(epoch + 1, 0, state.best)
+            state, paths = RunState(epoch + 1, 0, state.best), []
             if is_due(epoch + 1, self.val_freq, self.num_epochs):
                 measured = self.validate(epoch)
                 if state.best is None or measured.top1 > state.best:
                     state.best = measured.top1
-                    self._save(self.checkpointer.best_path, state)
+                    paths.append(self.checkpointer.best_path)
             if is_due(epoch + 1, self.save_freq, self.num_epochs):
-                self._save(self.checkpointer.path(state), state)
+                paths.append(self.checkpointer.path(state))
+            self._save(paths, state)
+        self.checkpointer.finish()
         return state
 
     def steps_of(self, epoch: int) -> int:
@@ -176,8 +178,9 @@ class Trainer:
     def _parts(self) -> dict[str, Stateful]:
         return {"meter": self.meter, "bad_videos": self.bad_videos, **self.extras}
 
-    def _save(self, path: Path, state: RunState) -> None:
-        self.checkpointer.save(path, state, model=self.stepper.model, optimizer=self.stepper.optimizer, extras=self._parts())
+    def _save(self, paths: list[Path], state: RunState) -> None:
+        if paths:
+            self.checkpointer.save(paths, state, model=self.stepper.model, optimizer=self.stepper.optimizer, extras=self._parts())
 
 
 def is_due(done: int, every: int, total: int) -> bool:
