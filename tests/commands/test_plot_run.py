@@ -38,7 +38,7 @@ def test_curves_are_those_of_the_lines(tmp_path):
     assert losses["a"] == [(1, 1.75), (2, 1.25)]
     assert [place for name, line in losses.items() if name != "a" for place, _ in line] == [i / 4 for i in range(1, 9)]
     assert accuracies == {
-        "a: train_top1": [(1, 0.25), (2, 0.25)], "a: val_top1": [(1, 0.5), (2, 0.5)], "a: val_top5": [(1, 0.75), (2, 0.75)],
+        "a: train top-1": [(1, 0.25), (2, 0.25)], "a: val top-1": [(1, 0.5), (2, 0.5)], "a: val top-5": [(1, 0.75), (2, 0.75)],
     }  # fmt: skip
     assert rates["a"] == [(i / 4, 0.5) for i in range(1, 9)]
 
@@ -57,6 +57,15 @@ def test_legend_of_the_rates_names_eight_and_counts_the_others(tmp_path):
     legend = draw([read_curves(folder, "a")]).axes[2].get_legend()
     names = [text.get_text() for text in legend.get_texts()]
     assert names == [*(f"a: layer {number}" for number in range(7)), "a: layer 7 and 4 more"]
+
+
+def test_run_with_several_labels_a_video_has_its_mean_average_precision_drawn(tmp_path):
+    folder = write_run(tmp_path / "a")
+    text = (folder / "metrics.jsonl").read_text()
+    (folder / "metrics.jsonl").write_text(text.replace('"top1": 0.5, "top5": 0.75', '"map": 0.375'))
+    accuracies = draw([read_curves(folder, "a")]).axes[1]
+    assert lines_of(accuracies)["a: val mAP"] == [(1, 0.375), (2, 0.375)]
+    assert [text.get_text() for text in accuracies.get_legend().get_texts()] == ["train top-1", "val mAP"]
 
 
 def test_run_in_its_first_epoch_has_its_name_in_the_legend(tmp_path):

@@ -14,10 +14,12 @@ POINTS = 1000  # of a curve, at the most: neighbouring displays are averaged
 MAX_RUNS = 10  # colors that can be told apart
 MAX_RATES = 8  # in the legend
 ACCURACY_STYLES: dict[str, dict[str, Any]] = {
-    "train_top1": {"linestyle": ":", "marker": "."},
-    "val_top1": {"marker": "o"},
-    "val_top5": {"linestyle": "--", "marker": "o", "markerfacecolor": "white"},
+    "train top-1": {"linestyle": ":", "marker": "."},
+    "val top-1": {"marker": "o"},
+    "val top-5": {"linestyle": "--", "marker": "o", "markerfacecolor": "white"},
+    "val mAP": {"linestyle": "-.", "marker": "s"},
 }
+NAMES = {"top-1": "top1", "top-5": "top5", "mAP": "map"}  # the key of a line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,14 +67,12 @@ class Point(NamedTuple):
 
 @dataclass
 class RunCurves:
-    """What is drawn of a run; `step` and `epoch` and `val` as in metrics.jsonl."""
+    """What is drawn of a run; `accuracies` by the titles of ACCURACY_STYLES, `rates` by parameter group."""
 
     name: str
     step_loss: list[Point] = field(default_factory=list)
     epoch_loss: list[Point] = field(default_factory=list)
-    train_top1: list[Point] = field(default_factory=list)
-    val_top1: list[Point] = field(default_factory=list)
-    val_top5: list[Point] = field(default_factory=list)
+    accuracies: dict[str, list[Point]] = field(default_factory=dict)
     rates: dict[str, list[Point]] = field(default_factory=dict)
 
     def add(self, entry: dict[str, Any]) -> None:
@@ -85,10 +85,15 @@ class RunCurves:
                 self.rates.setdefault(name, []).append(Point(place, rate))
         elif kind == "epoch":
             self.epoch_loss.append(Point(done, entry["loss"]))
-            self.train_top1.append(Point(done, entry["top1"]))
+            self._add_accuracies("train", done, entry)
         elif kind == "val":
-            self.val_top1.append(Point(done, entry["top1"]))
-            self.val_top5.append(Point(done, entry["top5"]))
+            self._add_accuracies("val", done, entry)
+
+    def _add_accuracies(self, use: str, done: float, entry: dict[str, Any]) -> None:
+        for title in ACCURACY_STYLES:
+            own_use, name = title.split(maxsplit=1)
+            if own_use == use and NAMES[name] in entry:
+                self.accuracies.setdefault(title, []).append(Point(done, entry[NAMES[name]]))
 
 
 def read_curves(folder: Path, name: str) -> RunCurves:
@@ -107,7 +112,7 @@ def read_curves(folder: Path, name: str) -> RunCurves:
         raise UserError(f"{path} cannot be read ({error.strerror}); give a run that you may read.") from error
     except KeyError as error:
         raise UserError(f"{path} has a line without {error}; it must be written by a vidrec of this version. Give another run.") from error
-    if not (curves.step_loss or curves.epoch_loss or curves.val_top1):
+    if not (curves.step_loss or curves.epoch_loss or curves.accuracies):
         raise UserError(f"{path} has no numbers yet; the first come after CONFIG.LOG.DISPLAY_FREQ steps. Draw it later.")
     return curves
 
@@ -129,8 +134,8 @@ def draw(curves: Sequence[RunCurves]) -> Any:
         color = f"C{number}"
         _line(losses, run.step_loss, color=color, alpha=0.35, linewidth=1)
         _line(losses, run.epoch_loss or run.step_loss[-1:], color=color, marker="o", label=run.name)
-        for name, style in ACCURACY_STYLES.items():
-            _line(accuracies, getattr(run, name), color=color, label=f"{run.name}: {name}", **style)
+        for title, points in run.accuracies.items():
+            _line(accuracies, points, color=color, label=f"{run.name}: {title}", **ACCURACY_STYLES[title])
         for place, (group, points) in enumerate(different(run.rates).items()):
             label = f"{run.name}{': ' + group if group else ''}"
             _line(rates, points, color=color, linestyle=("-", "--", ":", "-.")[place % 4], label=label)
@@ -140,7 +145,7 @@ def draw(curves: Sequence[RunCurves]) -> Any:
     for axes in (losses, accuracies, rates):
         axes.set(xlabel="epochs", xlim=(0, None))
         axes.grid(alpha=0.3)
-    _legends(losses, accuracies, rates)
+    _legends(losses, accuracies, rates, shown={title for run in curves for title in run.accuracies})
     return figure
 
 
@@ -159,14 +164,18 @@ def _line(axes: Any, points: Sequence[Point], **style: Any) -> None:
         axes.plot([point.epochs for point in shown], [point.value for point in shown], markersize=4, **style)
 
 
-def _legends(losses: Any, accuracies: Any, rates: Any) -> None:
-    """Names of the runs by color on the left, what the lines of the middle mean, and the first few rates on the right."""
+def _legends(losses: Any, accuracies: Any, rates: Any, *, shown: set[str]) -> None:
+    """Names of the runs by color on the left, what the lines of the middle mean, and the first few rates on the right.
+
+    Args:
+        shown: the titles of accuracies that any run has.
+    """
     from matplotlib.lines import Line2D
 
     losses.legend(fontsize=8)
-    meanings = {name.replace("_top", " top-"): style for name, style in ACCURACY_STYLES.items()}
-    gray = [Line2D([], [], color="gray", markersize=4, label=name, **style) for name, style in meanings.items()]
-    accuracies.legend(handles=gray, fontsize=8)
+    gray = [Line2D([], [], color="gray", markersize=4, label=title, **style) for title, style in ACCURACY_STYLES.items() if title in shown]
+    if gray:
+        accuracies.legend(handles=gray, fontsize=8)
     handles, labels = rates.get_legend_handles_labels()
     if len(labels) > MAX_RATES:
         handles, labels = handles[:MAX_RATES], [*labels[: MAX_RATES - 1], f"{labels[MAX_RATES - 1]} and {len(labels) - MAX_RATES} more"]
