@@ -84,29 +84,7 @@ class Trainer:
         """
         hand_out(state, self._parts())
         for epoch in range(state.epoch, self.num_epochs):
-            num_steps = self._begin_epoch(epoch, state.step)
-            clock = WaitClock(self.train_loader)
-            display = TrainDisplay(epoch, num_epochs=self.num_epochs, num_steps=num_steps)
-            for step, batches in enumerate(in_steps(clock, self.stepper.batches_per_step), start=state.step):
-                for batch in batches:
-                    self.bad_videos.add(batch.failures)
-                lr = self.schedule.lr(epoch, step, num_steps)
-                set_lr(self.stepper.optimizer, lr)
-                if step == 0 and self.clip_freq and epoch % self.clip_freq == 0 and self.record.shows_clips:
-                    self.record.clips(epoch, step, *self.stepper.shown_clips(batches[0]))
-                outcome = self.stepper.step(batches, epoch=epoch, step=step)
-                state = RunState(epoch, step + 1, state.best)
-                display.advance()
-                if outcome is not None:  # else its numbers went wrong, and the weights are as before
-                    self.meter.update(*outcome)
-                if self.meter.filled and is_due(step + 1, self.display_freq, num_steps):
-                    report = self._report(epoch, step, lr, averages=self.meter.read(), clock=clock)
-                    display.show(report)
-                    self.record.step(report)
-                if self.save_steps and (self._steps_before(epoch) + step + 1) % self.save_steps == 0:
-                    self._save([self.checkpointer.path(state)], state)
-            display.close()
-            self._end_epoch(epoch, self.schedule.lr(epoch, num_steps - 1, num_steps))
+            state = self._train(epoch, state)
             state, paths = RunState(epoch + 1, 0, state.best), []
             if is_due(epoch + 1, self.val_freq, self.num_epochs):
                 measured = self.validate(epoch)
@@ -117,6 +95,33 @@ class Trainer:
                 paths.append(self.checkpointer.path(state))
             self._save(paths, state)
         self.checkpointer.finish()
+        return state
+
+    def _train(self, epoch: int, state: RunState) -> RunState:
+        """Takes the steps of an epoch from `state` on and returns where the run then stands."""
+        num_steps = self._begin_epoch(epoch, state.step)
+        clock = WaitClock(self.train_loader)
+        display = TrainDisplay(epoch, num_epochs=self.num_epochs, num_steps=num_steps)
+        for step, batches in enumerate(in_steps(clock, self.stepper.batches_per_step), start=state.step):
+            for batch in batches:
+                self.bad_videos.add(batch.failures)
+            lr = self.schedule.lr(epoch, step, num_steps)
+            set_lr(self.stepper.optimizer, lr)
+            if step == 0 and self.clip_freq and epoch % self.clip_freq == 0 and self.record.shows_clips:
+                self.record.clips(epoch, step, *self.stepper.shown_clips(batches[0]))
+            outcome = self.stepper.step(batches, epoch=epoch, step=step)
+            state = RunState(epoch, step + 1, state.best)
+            display.advance()
+            if outcome is not None:  # else its numbers went wrong, and the weights are as before
+                self.meter.update(*outcome)
+            if self.meter.filled and is_due(step + 1, self.display_freq, num_steps):
+                report = self._report(epoch, step, lr, averages=self.meter.read(), clock=clock)
+                display.show(report)
+                self.record.step(report)
+            if self.save_steps and (self._steps_before(epoch) + step + 1) % self.save_steps == 0:
+                self._save([self.checkpointer.path(state)], state)
+        display.close()
+        self._end_epoch(epoch, self.schedule.lr(epoch, num_steps - 1, num_steps))
         return state
 
     def steps_of(self, epoch: int) -> int:
