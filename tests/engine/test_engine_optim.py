@@ -103,3 +103,12 @@ def test_learning_rate_follows_the_batch_of_the_long_cycle():
     assert [build_schedule(cfg).lr(epoch) for epoch in range(5)] == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.01])
     train.MULTIGRID.USE_LONG_CYCLE = True
     assert [build_schedule(cfg).lr(epoch) for epoch in range(5)] == pytest.approx([0.8, 0.4, 0.2, 0.1, 0.01])
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW"])
+def test_fused_optimizer_is_asked_for(name):
+    cfg = get_cfg_defaults()
+    cfg.CONFIG.TRAIN.OPTIMIZER = name
+    assert not build_optimizer(cfg, nn.Linear(2, 3)).param_groups[0]["fused"]
+    cfg.CONFIG.TRAIN.FUSED_OPTIMIZER = True
+    assert build_optimizer(cfg, nn.Linear(2, 3)).param_groups[0]["fused"] is True

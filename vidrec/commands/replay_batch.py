@@ -84,7 +84,7 @@ def _config_of(text: str) -> "CfgNode":
 
 def _make_stepper(cfg: "CfgNode", content: dict[str, Any]) -> Any:
     """The run's own way of taking a step, with the weights from before the one that went wrong."""
-    from vidrec.commands.train import build_stepper
+    from vidrec.commands.train_step import build_stepper
     from vidrec.engine.optim import build_optimizer
     from vidrec.models.build import build_model
     from vidrec.utils import dist

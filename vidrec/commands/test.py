@@ -43,21 +43,25 @@ def test(cfg: "CfgNode", config_file: str) -> None:
     from vidrec.commands.runs import open_run, open_split
     from vidrec.data.build import class_names
     from vidrec.engine.averages import ViewAverage
+    from vidrec.engine.precision import lay_out
     from vidrec.engine.tester import Tester
     from vidrec.utils import dist
 
     cfg, folder = open_run(cfg)
-    data = cfg.CONFIG.DATA
+    data, val = cfg.CONFIG.DATA, cfg.CONFIG.VAL
     names = class_names(cfg)
     dataset, _, loader = open_split(cfg, "test")
     model, weights = _build_tested(cfg, folder)
+    lay_out(model, val.MEMORY_FORMAT)
     tester = Tester(
         model.to(dist.device()),
         device=dist.device(),
         mean=data.MEAN,
         std=data.STD,
-        views_per_batch=cfg.CONFIG.VAL.BATCH_SIZE,
+        views_per_batch=val.BATCH_SIZE,
         average=ViewAverage(resolve_protocol(cfg.CONFIG).average, getattr(model.head, "fc", None)),
+        precision=val.PRECISION,
+        memory_format=val.MEMORY_FORMAT,
     )
     result = tester.run(loader, num_videos=len(dataset.table))
     subject = _Subject(config_file, weights, dataset, names, folder / (cfg.CONFIG.LOG.EVAL_DIR or "eval"))
@@ -153,6 +157,7 @@ def _protocol(cfg: "CfgNode", dataset: Any) -> dict[str, Any]:
         "mean": list(data.MEAN),
         "std": list(data.STD),
         "views_per_batch": cfg.CONFIG.VAL.BATCH_SIZE,
+        "precision": cfg.CONFIG.VAL.PRECISION,
     }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vidrec.engine.checkpoint import Checkpointer, RunState
     from vidrec.engine.divergence import Guard
     from vidrec.engine.record import RunRecord
-    from vidrec.engine.stepper import Stepper
+    from vidrec.engine.tester import Tester
     from vidrec.engine.trainer import Trainer
     from vidrec.models.recognizer import Recognizer
 
@@ -69,6 +69,7 @@ def train(cfg: "CfgNode") -> None:
     from vidrec.commands.multigrid_shapes import check_shapes, multigrid_text
     from vidrec.commands.run_facts import list_facts, run_facts
     from vidrec.commands.runs import log_difference, open_run
+    from vidrec.commands.train_step import check_steps, choose_kernels
     from vidrec.data.build import build_multigrid
     from vidrec.engine.log import logger
     from vidrec.engine.optim import build_batch_scale
@@ -78,7 +79,9 @@ def train(cfg: "CfgNode") -> None:
 
     cfg, folder = open_run(cfg)
     log_difference(cfg)
+    choose_kernels(cfg)
     data = _open_data(cfg)
+    check_steps(cfg, data.sampler)
     weights = _open_weights(cfg, folder)
     trainer = _build_trainer(cfg, folder, data=data, weights=weights)
     multigrid = build_multigrid(cfg)
@@ -86,7 +89,7 @@ def train(cfg: "CfgNode") -> None:
         check_shapes(weights.model, multigrid, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg))
         logger.info(multigrid_text(multigrid, data.sampler, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg)))
     most = "up to " if multigrid else ""
-    steps, device = data.sampler.max_batches, trainer.stepper.device
+    steps, device = data.sampler.max_batches // cfg.CONFIG.TRAIN.ACCUMULATE, trainer.stepper.device
     logger.info("%d epochs of %s%d steps on %d x %s", trainer.num_epochs, most, steps, dist.world_size(), device)
     logger.info(build_batch_scale(cfg).text(cfg.CONFIG.TRAIN.LR))
     logger.info("parameters in training:\n%s", group_table(weights.optimizer, trainer.schedule.base_lr))
@@ -185,25 +188,26 @@ def _is_inside(source: str, checkpointer: "Checkpointer") -> bool:
 
 def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weights) -> "Trainer":
     from vidrec.commands.runs import save_config
+    from vidrec.commands.train_step import build_stepper
     from vidrec.data.build import build_batch_augment
     from vidrec.engine.bad_videos import BadVideos
     from vidrec.engine.optim import build_schedule
-    from vidrec.engine.tester import Tester
+    from vidrec.engine.prefetch import prefetched
     from vidrec.engine.trainer import Trainer
     from vidrec.utils import dist
 
-    train_cfg, val, log, mean, std = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG, cfg.CONFIG.DATA.MEAN, cfg.CONFIG.DATA.STD
+    train_cfg, val, log = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG
     augment = build_batch_augment(cfg, "device")
     guard = _build_guard(cfg, folder, data=data, augment=augment)
     dist.run_on_main(save_config, cfg, folder)
     return Trainer(
         stepper=build_stepper(cfg, weights.model, weights.optimizer, augment=augment, guard=guard),
         schedule=build_schedule(cfg),
-        train_loader=data.loader,
+        train_loader=prefetched(data.loader, dist.device()) if train_cfg.PREFETCH else data.loader,
         train_sampler=data.sampler,
         val_loader=data.val_loader,
         num_val_videos=0 if data.val_table is None else len(data.val_table),
-        tester=Tester(weights.model, device=dist.device(), mean=mean, std=std, views_per_batch=val.BATCH_SIZE, share_batches=True),
+        tester=_build_tester(cfg, weights.model),
         num_epochs=train_cfg.EPOCH_NUM,
         val_freq=val.FREQ,
         save_freq=log.SAVE_FREQ,
@@ -211,28 +215,25 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         display_freq=log.DISPLAY_FREQ,
         bad_videos=BadVideos(num_videos=len(data.table), max_share=cfg.CONFIG.DATA.MAX_BAD_SHARE),
         checkpointer=weights.checkpointer,
-        record=_build_record(cfg, folder, start=weights.start, num_steps=data.sampler.max_batches),
+        record=_build_record(cfg, folder, start=weights.start, num_steps=data.sampler.max_batches // train_cfg.ACCUMULATE),
         clip_freq=log.CLIP_FREQ,
     )
 
 
-def build_stepper(
-    cfg: "CfgNode", model: "Recognizer", optimizer: "Optimizer", *, augment: "BatchAugment | None", guard: "Guard | None", **more: Any
-) -> "Stepper":
-    """What takes the steps of a run of this config; `more` goes to the Stepper."""
-    from vidrec.engine.stepper import Stepper
+def _build_tester(cfg: "CfgNode", model: "Recognizer") -> "Tester":
+    """What validates the network in training."""
+    from vidrec.engine.tester import Tester
     from vidrec.utils import dist
 
-    return Stepper(
-        model=model,
-        optimizer=optimizer,
+    return Tester(
+        model,
         device=dist.device(),
-        seed=cfg.CONFIG.TRAIN.SEED,
         mean=cfg.CONFIG.DATA.MEAN,
         std=cfg.CONFIG.DATA.STD,
-        augment=augment,
-        guard=guard,
-        **more,
+        views_per_batch=cfg.CONFIG.VAL.BATCH_SIZE,
+        share_batches=True,
+        precision=cfg.CONFIG.VAL.PRECISION,
+        memory_format=cfg.CONFIG.TRAIN.MEMORY_FORMAT,
     )
 
 

@@ -38,6 +38,25 @@ def _ddp() -> Node:
     return ddp
 
 
+def _speed(train: Node) -> None:
+    """How a step of training is computed; what each key does and costs is in docs/speed.md."""
+    train.PRECISION = "fp32"  # (new) fp32, bf16 or fp16 (with loss scaling) of forward and backward pass; weights stay fp32
+    train.TF32 = True  # (new) CUDA: fp32 products and convolutions may shorten their factors to 10 bits of mantissa
+    train.MEMORY_FORMAT = "contiguous"  # (new) contiguous or channels_last_3d (2-D convolutions: channels_last)
+    train.COMPILE = ""  # (new) backend of torch.compile: inductor (needs a C++ compiler), aot_eager or cudagraphs; '': none
+    train.CHECKPOINT_STAGES = []  # (new) parts that are computed again in the backward pass, for less memory; 0: the stem, n: stage n
+    train.FUSED_OPTIMIZER = False  # (new) one kernel updates all weights
+    train.ACCUMULATE = 1  # (new) batches of BATCH_SIZE clips whose gradients make one step
+    train.PREFETCH = True  # (new) CUDA: the next batch is copied to the device while this one is computed
+    train.CUDNN_BENCHMARK = True  # (new) CUDA: try cuDNN's kernels on the first batch; off with DETERMINISTIC or multigrid
+    train.DETERMINISTIC = False  # (new) the same bits in every run on the same kind of device; an operator that cannot ends the run
+    train.DDP = Node()  # of several processes
+    train.DDP.BUCKET_VIEW = True  # (new) gradients live in the buffers that are sent
+    train.DDP.STATIC_GRAPH = False  # (new) every step uses the same weights in the same order
+    train.DDP.FIND_UNUSED = "auto"  # (new) look for weights without gradient in every step: auto (where there are any), always or never
+    train.DDP.COMPRESSION = ""  # (new) bf16: gradients are sent with 16 bits; '': as they are
+
+
 def _train() -> Node:
     train = Node()
     train.EPOCH_NUM = 196  # epochs
@@ -56,6 +75,7 @@ def _train() -> Node:
     train.MULTIGRID.USE_LONG_CYCLE = False  # multigrid training (Wu et al., CVPR 2020): shapes of batches change at LONG_CYCLE_EPOCH
     train.MULTIGRID.USE_SHORT_CYCLE = False  # shapes change from step to step, with 4, 2 and 1 times BATCH_SIZE; LR stays
     train.MULTIGRID.LONG_CYCLE_EPOCH = [10, 20, 30]  # epochs at which the next of the shapes with 8, 4, 2, 1 times BATCH_SIZE and LR begins
+    _speed(train)
     return train
 
 
@@ -94,6 +114,8 @@ def _val() -> Node:
     val = Node()
     val.FREQ = 2  # validate every FREQ epochs, and after the last; 0: never
     val.BATCH_SIZE = 8  # clips (views, when testing) per forward
+    val.PRECISION = "fp32"  # (new) fp32, bf16 or fp16 of validation and test
+    val.MEMORY_FORMAT = "contiguous"  # (new) contiguous or channels_last_3d of a test; validation has that of TRAIN
     return val
 
 

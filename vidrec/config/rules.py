@@ -19,6 +19,7 @@ from vidrec.config.protocols import (
     resolve_protocol,
 )
 from vidrec.config.rule import INFINITY, Rule, above, at_least, number_range, one_of, only, within
+from vidrec.config.speed_rules import SPEED_RULES, speed_rules
 from vidrec.config.training_rules import TRAINING_RULES, training_rules
 from vidrec.model_zoo.specs import SECTIONS
 from vidrec.utils.text import FRAME_TEMPLATE
@@ -41,6 +42,7 @@ _IMAGE_SIZE = at_least(1, "pixel")
 
 RULES: dict[str, Rule] = {
     **TRAINING_RULES,
+    **SPEED_RULES,
     "DDP_CONFIG.WORLD_SIZE": at_least(1, "node"),
     "DDP_CONFIG.WORLD_RANK": at_least(0),
     "DDP_CONFIG.NPROC_PER_NODE": at_least(0),
@@ -132,6 +134,7 @@ def between_keys(cfg: CfgNode) -> Iterator[tuple[list[str], str]]:
     yield from _model_rules(cfg.CONFIG.MODEL)
     yield from _size_rules(cfg.CONFIG.DATA)
     yield from training_rules(cfg.CONFIG)
+    yield from speed_rules(cfg.CONFIG.TRAIN)
     yield from _sampling_rules(cfg.CONFIG.DATA)
     yield from _test_rules(cfg.CONFIG)
     if cfg.DDP_CONFIG.WORLD_SIZE > 1:

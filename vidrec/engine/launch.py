@@ -39,6 +39,8 @@ def launch(main: Main, cfg: Any) -> None:
     """
     # Without this every attempt of torchrun would reuse one port and a restarted group may hang (pytorch#135712).
     os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
+    if cfg.CONFIG.TRAIN.DETERMINISTIC:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     if under_torchrun():
         return _work(main, cfg)
     ddp = cfg.DDP_CONFIG

@@ -29,17 +29,18 @@ def build_optimizer(cfg: Any, model: nn.Module) -> optim.Optimizer:
     if not groups:
         raise ConfigError(["CONFIG.MODEL leaves no parameter to train: all are frozen; unfreeze a part of the network or only test it."])
     lr = train.LR * build_batch_scale(cfg).factor
+    fused = train.FUSED_OPTIMIZER or None  # None: torch's choice
     if train.OPTIMIZER == "AdamW":
-        return optim.AdamW(groups, lr=lr, betas=tuple(train.BETAS), eps=train.EPS)
+        return optim.AdamW(groups, lr=lr, betas=tuple(train.BETAS), eps=train.EPS, fused=fused)
     if train.OPTIMIZER == "LARS":
         return LARS(groups, lr=lr, momentum=train.MOMENTUM, trust=train.TRUST)
-    return optim.SGD(groups, lr=lr, momentum=train.MOMENTUM, nesterov=train.NESTEROV)
+    return optim.SGD(groups, lr=lr, momentum=train.MOMENTUM, nesterov=train.NESTEROV, fused=fused)
 
 
 def build_batch_scale(cfg: Any) -> BatchScale:
     """The clips of a step, and the factor on the learning rate that follows from them where that is asked for."""
     train = cfg.CONFIG.TRAIN
-    return BatchScale(train.BATCH_SIZE, 1, world_size(), train.LR_SCALE_BATCH)
+    return BatchScale(train.BATCH_SIZE, train.ACCUMULATE, world_size(), train.LR_SCALE_BATCH)
 
 
 def build_schedule(cfg: Any) -> Schedule:

@@ -1,19 +1,25 @@
 """One step of training: the batches of a step through the network and back, and one update of the weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn, optim
-from torch.nn.parallel import DistributedDataParallel
+from torch.amp import GradScaler
 
 from vidrec.data.datasets import ClipBatch
 from vidrec.data.mixing import BatchAugment
 from vidrec.data.transforms import normalize_clips
+from vidrec.engine.compiled import compiled
+from vidrec.engine.device import naming_operators
 from vidrec.engine.divergence import Guard
+from vidrec.engine.log import logger
 from vidrec.engine.losses import Loss, SoftmaxLoss
-from vidrec.utils.dist import rank, world_size
+from vidrec.engine.parallel import ParallelOptions, keeping_gradients, wrap
+from vidrec.engine.precision import MemoryFormat, PrecisionName, as_torch_format, autocast, lay_out, make_scaler
+from vidrec.engine.short_convs import protect, short_convs
+from vidrec.utils.dist import rank
 from vidrec.utils.seed import derive_seed
 
 SHOWN_CLIPS = 4  # of a batch, in a picture
@@ -25,6 +31,23 @@ class StepOutcome(NamedTuple):
     loss: Tensor
     logits: Tensor
     labels: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOptions:
+    """How a step is computed; what it computes stays the same but for rounding.
+
+    Attributes:
+        precision: of the forward and backward pass; weights and their update are always float32.
+        memory_format: of clips and weights.
+        compile: backend of torch.compile; '': none.
+        parallel: of several processes.
+    """
+
+    precision: PrecisionName = "fp32"
+    memory_format: MemoryFormat = "contiguous"
+    compile: str = ""
+    parallel: ParallelOptions = field(default_factory=ParallelOptions)
 
 
 @dataclass(kw_only=True)
@@ -39,7 +62,8 @@ class Stepper:
         augment: clips, labels and the plans of a batch on the device -> clips and labels [B], or shares [B, K] of mixed clips; None: as is.
         guard: asked before every update of the weights; None: every update happens.
         rank: of the process, in the seeds.
-        network: the model as it is called: wrapped where there are several processes.
+        network: the model wrapped where there are several processes.
+        scaler: of the loss, with fp16.
     """
 
     model: nn.Module
@@ -53,28 +77,39 @@ class Stepper:
     augment: BatchAugment | None = None
     guard: Guard | None = None
     rank: int = field(default_factory=rank)
+    options: StepOptions = field(default_factory=StepOptions)
     network: nn.Module = field(init=False)
+    scaler: GradScaler = field(init=False)
+    _call: Callable[[Tensor], Tensor] = field(init=False)
+    _seen_shapes: set[torch.Size] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        self.network = wrap(self.model)
+        lay_out(self.model, self.options.memory_format)
+        self.network = wrap(self.model, self.options.parallel)
+        self.scaler = make_scaler(self.options.precision, self.device)
+        self._call = compiled(self.network, self.options.compile)
 
     def step(self, batches: Sequence[ClipBatch], *, epoch: int, step: int) -> StepOutcome | None:
-        """Updates the weights by the mean gradient of the batches of a step, over all processes. None where the guard left it out."""
+        """Updates the weights by the mean gradient of the batches of a step, over all processes. None where the guard left it out.
+
+        Raises:
+            UserError: an operator of the network has no deterministic form, and only such are allowed.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         if self.guard is not None:
             self.guard.remember(self.model)
         outcomes = []
         for place, batch in enumerate(batches):
             torch.manual_seed(derive_seed(self.seed, epoch, step * self.batches_per_step + place, self.rank))  # data has its own generators
-            clips, labels = self._inputs(batch)
-            logits = self.network(clips)
-            loss = self.loss(logits, labels) / len(batches)
-            loss.backward()
+            clips, labels = self.inputs(batch)
+            with keeping_gradients(self.network, place + 1 < len(batches)), naming_operators():
+                logits, loss = self.forward(clips, labels)
+                loss = loss / len(batches)
+                self.backward(loss)
             outcomes.append(StepOutcome(loss.detach(), logits.detach(), labels))
         total = torch.stack([outcome.loss for outcome in outcomes]).sum()
-        if self.guard is not None and not self.guard.allows(self.model, total, batches, epoch=epoch, step=step):
+        if not self.update(total, batches, epoch=epoch, step=step):
             return None
-        self.optimizer.step()
         return StepOutcome(
             total,
             torch.cat([outcome.logits for outcome in outcomes]),
@@ -86,10 +121,43 @@ class Stepper:
         clips, labels = self._augmented(batch)
         return clips[:most].cpu(), labels[:most].cpu()
 
-    def _inputs(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
+    def inputs(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """Clips [B, 3, T, S, S] float32 and their labels, on the device."""
         clips, labels = self._augmented(batch)
-        return normalize_clips(clips, self.mean, self.std), labels
+        return normalize_clips(clips, self.mean, self.std, memory_format=as_torch_format(self.options.memory_format)), labels
+
+    def forward(self, clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, K] float32 and the loss []."""
+        self._protect(clips.shape)
+        with autocast(self.options.precision, self.device):
+            logits = self._call(clips)
+        logits = logits.float()
+        return logits, self.loss(logits, labels)
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the gradient of a loss, times the scaler's scale, to that of the weights."""
+        self.scaler.scale(loss).backward()
+
+    def update(self, loss: Tensor, batches: Sequence[ClipBatch], *, epoch: int, step: int) -> bool:
+        """Brings the gradients of a step, averaged over the processes, into the weights, unless the guard forbids it; then False."""
+        self.scaler.unscale_(self.optimizer)
+        scaled = self.scaler.is_enabled()  # then the scaler leaves out what has overflown, and finds its scale by that
+        if self.guard is not None and not self.guard.allows(self.model, loss, batches, epoch=epoch, step=step, gradients=not scaled):
+            self.scaler.update()
+            return False
+        # Here the gradients are those that the update takes: the place to clip them.
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold beside weights and optimizer, in plain values."""
+        return {"scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from what `state_dict` gave, with the same precision."""
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
 
     def _augmented(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """Clips [B, T, S, S, 3] uint8 and their labels, on the device."""
@@ -97,13 +165,15 @@ class Stepper:
         labels = batch.labels.to(self.device, non_blocking=True)
         return (clips, labels) if self.augment is None else self.augment(clips, labels, batch.plans)
 
-
-def wrap(model: nn.Module) -> nn.Module:
-    """The network to train: it averages gradients over the processes where there are several.
-
-    All processes start from the main one's weights, and its BatchNorm statistics are handed out before every step.
-    """
-    if world_size() == 1:
-        return model
-    device = next(model.parameters()).device
-    return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None, gradient_as_bucket_view=True)
+    def _protect(self, shape: torch.Size) -> None:
+        """Keeps the convolutions out of bf16 whose gradient would be wrong there, for clips of a shape not seen before."""
+        if self.options.precision != "bf16" or self.device.type != "cpu" or shape in self._seen_shapes:
+            return
+        self._seen_shapes.add(shape)
+        found = protect(self.model, short_convs(self.model, shape))
+        if found:
+            logger.info(
+                "%d convolutions run in fp32, since on a CPU the bf16 weight gradient of one that is longer than its input is wrong: %s",
+                len(found),
+                ", ".join(found),
+            )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vidrec.data.transforms import VideoViews, normalize_views
 from vidrec.engine.averages import ViewAverage
+from vidrec.engine.precision import MemoryFormat, PrecisionName, as_torch_format, autocast
 from vidrec.engine.progress import shown
 from vidrec.utils.dist import gather_objects
 from vidrec.utils.errors import DataError, UserError
@@ -65,6 +66,8 @@ class Tester:
         share_batches: put several videos of few views into one forward. Faster in a validation of one view per video; a score
             then depends, in its last digits, on the neighbors, and so on the number of processes.
         average: what is averaged over the views; the mean of the raw logits if not given.
+        precision: of the forward pass; what is averaged is float32.
+        memory_format: of the views, the same as that of the model's weights.
     """
 
     def __init__(
@@ -77,10 +80,13 @@ class Tester:
         views_per_batch: int,
         share_batches: bool = False,
         average: ViewAverage | None = None,
+        precision: PrecisionName = "fp32",
+        memory_format: MemoryFormat = "contiguous",
     ):
         self.model, self.device, self.mean, self.std = model, device, mean, std
         self.views_per_batch, self.share_batches = views_per_batch, share_batches
         self.average = average or ViewAverage("logits_mean")
+        self.precision, self.memory_format = precision, as_torch_format(memory_format)
 
     def run(self, loader: Iterable[Any], *, num_videos: int, title: str = "test") -> VideoScores | None:
         """Scores of all videos on the main process, None on the others; every process must call it.
@@ -134,7 +140,10 @@ class Tester:
         outputs = []
         for start in range(0, len(views), self.views_per_batch):
             slices = [video[view] for video, view in views[start : start + self.views_per_batch]]
-            outputs.append(self.average.outputs(self.model, normalize_views(slices, self.mean, self.std)))
+            batch = normalize_views(slices, self.mean, self.std, memory_format=self.memory_format)
+            with autocast(self.precision, self.device):
+                part = self.average.outputs(self.model, batch)
+            outputs.append(part.float())
         return torch.cat(outputs).split(counts)
 
 

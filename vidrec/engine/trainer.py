@@ -181,7 +181,7 @@ class Trainer:
         )
 
     def _parts(self) -> dict[str, Stateful]:
-        return {"meter": self.meter, "bad_videos": self.bad_videos, **self.extras}
+        return {"stepper": self.stepper, "meter": self.meter, "bad_videos": self.bad_videos, **self.extras}
 
     def _save(self, paths: list[Path], state: RunState) -> None:
         if paths:

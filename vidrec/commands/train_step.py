@@ -1,0 +1,86 @@
+"""The step of training and the switches of its process, as a config asks for them."""
+
+from typing import TYPE_CHECKING, Any
+
+from vidrec.utils.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from yacs.config import CfgNode
+
+    from vidrec.data.mixing import BatchAugment
+    from vidrec.data.samplers import TrainSampler
+    from vidrec.engine.divergence import Guard
+    from vidrec.engine.parallel import ParallelOptions
+    from vidrec.engine.stepper import Stepper
+    from vidrec.models.recognizer import Recognizer
+
+
+def choose_kernels(cfg: "CfgNode") -> None:
+    """Sets the switches of this process. Raises UserError where the environment forbids them."""
+    from vidrec.data.build import build_multigrid
+    from vidrec.engine.device import prepare_determinism, set_switches
+
+    train = cfg.CONFIG.TRAIN
+    if train.DETERMINISTIC:
+        prepare_determinism()
+    autotune = train.CUDNN_BENCHMARK and not build_multigrid(cfg)
+    set_switches(deterministic=train.DETERMINISTIC, tf32=train.TF32, autotune=autotune)
+
+
+def build_stepper(
+    cfg: "CfgNode", model: "Recognizer", optimizer: "Optimizer", *, augment: "BatchAugment | None", guard: "Guard | None", **more: Any
+) -> "Stepper":
+    """What takes the steps of a run of this config; the network, on its device, is brought into the config's memory format here.
+
+    Args:
+        more: goes to the Stepper.
+
+    Raises:
+        ConfigError: a stage that is to be computed twice does not exist.
+        UserError: the network is to be compiled and there is no compiler.
+    """
+    from vidrec.engine.recompute import recompute_parts
+    from vidrec.engine.stepper import StepOptions, Stepper
+    from vidrec.utils import dist
+
+    train, data = cfg.CONFIG.TRAIN, cfg.CONFIG.DATA
+    parallel = _parallel_options(cfg, model)
+    recompute_parts(model.backbone.parts(), train.CHECKPOINT_STAGES)
+    return Stepper(
+        model=model,
+        optimizer=optimizer,
+        device=dist.device(),
+        seed=train.SEED,
+        mean=data.MEAN,
+        std=data.STD,
+        batches_per_step=train.ACCUMULATE,
+        augment=augment,
+        guard=guard,
+        options=StepOptions(precision=train.PRECISION, memory_format=train.MEMORY_FORMAT, compile=train.COMPILE, parallel=parallel),
+        **more,
+    )
+
+
+def check_steps(cfg: "CfgNode", sampler: "TrainSampler") -> None:
+    """Raises ConfigError where the batches of an epoch do not make a single step."""
+    train = cfg.CONFIG.TRAIN
+    fewest = min(map(sampler.steps_of, range(train.EPOCH_NUM)))
+    if fewest < train.ACCUMULATE:
+        text = f"CONFIG.TRAIN.ACCUMULATE is {train.ACCUMULATE} and an epoch of the training list has {fewest} batches per process; it must"
+        raise ConfigError([f"{text} have at least one step: lower ACCUMULATE or BATCH_SIZE."])
+
+
+def _parallel_options(cfg: "CfgNode", model: "Recognizer") -> "ParallelOptions":
+    from vidrec.engine.log import logger
+    from vidrec.engine.parallel import ParallelOptions, unused_parameters
+    from vidrec.utils import dist
+
+    ddp, data = cfg.CONFIG.TRAIN.DDP, cfg.CONFIG.DATA
+    find_unused = ddp.FIND_UNUSED == "always"
+    if ddp.FIND_UNUSED == "auto" and dist.world_size() > 1 and not ddp.STATIC_GRAPH:
+        unused = unused_parameters(model, (2, 3, data.NUM_SEGMENT * data.CLIP_LEN, data.CROP_SIZE, data.CROP_SIZE))
+        find_unused = bool(unused)
+        if unused:
+            logger.info("%d weights get no gradient, which every step looks for: %s", len(unused), ", ".join(unused))
+    return ParallelOptions(bucket_view=ddp.BUCKET_VIEW, static_graph=ddp.STATIC_GRAPH, find_unused=find_unused, compression=ddp.COMPRESSION)
