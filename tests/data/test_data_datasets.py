@@ -200,6 +200,8 @@ def test_protocol_names_every_choice_and_fits_json(folder):
             "max_pixels": 67108864,
             "max_frames": 1000000,
             "max_seconds": 300.0,
+            "max_clip_frames": 8192,
+            "max_clip_gb": 8.0,
             "frame_template": "img_%05d.jpg",
             "frame_offset": 1,
         },

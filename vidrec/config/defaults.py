@@ -166,6 +166,10 @@ def _decoding(data: Node) -> None:
     data.FRAME_OFFSET = 1  # (new) number of the first frame in it
     data.MAX_PIXELS = 67108864  # (new) pixels in one frame; a video with more counts as one that cannot be read. 8192 x 8192, above 8k
     data.MAX_FRAMES = 1000000  # (new) frames in one video; one with more counts as one that cannot be read
+    # (new) frames, and gigabytes of them once resized, kept of one video for a sample or a test; where its views need more the video cannot
+    # be read. The 320 frames of 10 clips of 32 are 0.1 GB at 340x256
+    data.MAX_CLIP_FRAMES = 8192
+    data.MAX_CLIP_GB = 8.0
     data.MAX_SECONDS = 300.0  # (new) seconds by the clock that decoding one video may take; after that it cannot be read. 0: no limit
     data.MAX_BAD_SHARE = 0.01  # (new) training stops when more than this share of the list's videos cannot be read
     data.READ_TIMEOUT = 600.0  # (new) seconds that a loader process may take for one video; then the run ends with its name; 0: no limit

@@ -16,6 +16,7 @@ from vidrec.config.protocols import (
     RESIZES,
     SAMPLINGS,
     SHORT_VIDEO,
+    ViewProtocol,
     resolve_protocol,
 )
 from vidrec.config.rule import INFINITY, Rule, above, at_least, number_range, one_of, only, within
@@ -111,6 +112,8 @@ RULES: dict[str, Rule] = {
     "CONFIG.DATA.FRAME_OFFSET": at_least(0),
     "CONFIG.DATA.MAX_PIXELS": at_least(1, "pixel"),
     "CONFIG.DATA.MAX_FRAMES": at_least(1, "frame"),
+    "CONFIG.DATA.MAX_CLIP_FRAMES": at_least(1, "frame"),
+    "CONFIG.DATA.MAX_CLIP_GB": above(0),
     "CONFIG.DATA.MAX_SECONDS": at_least(0, "seconds"),
     "CONFIG.DATA.MAX_BAD_SHARE": within(0, 1),
     "CONFIG.DATA.READ_TIMEOUT": at_least(0, "second"),
@@ -168,6 +171,10 @@ def _sampling_rules(data: CfgNode) -> Iterator[tuple[list[str], str]]:
     keys, total = ["CONFIG.DATA.SAMPLING", "CONFIG.DATA.NUM_SEGMENT", "CONFIG.DATA.CLIP_LEN"], data.NUM_SEGMENT * data.CLIP_LEN
     if data.SAMPLING == "dense" and data.NUM_SEGMENT > 1:
         yield keys[:2], f"CONFIG.DATA.SAMPLING is dense and NUM_SEGMENT is {data.NUM_SEGMENT}; dense is one clip: set 1, or take segments."
+    if total > data.MAX_CLIP_FRAMES:
+        yield [*keys[1:], "CONFIG.DATA.MAX_CLIP_FRAMES"], (
+            f"CONFIG.DATA.NUM_SEGMENT * CLIP_LEN is {total} frames and MAX_CLIP_FRAMES {data.MAX_CLIP_FRAMES}; one clip must fit: raise it."
+        )
     if data.SAMPLING == "dense_sample" and total > DENSE_WINDOW:
         yield keys, (
             f"CONFIG.DATA.NUM_SEGMENT * CLIP_LEN is {total} frames; SAMPLING dense_sample spreads at most {DENSE_WINDOW}: take uniform."
@@ -186,6 +193,7 @@ def _test_rules(config: CfgNode) -> Iterator[tuple[list[str], str]]:
             f"The test crop of CONFIG.TEST.PROTOCOL {test.name} has {test.crop_size} pixels and its frame's short side {test.short_side};"
             " the crop must fit in the frame: lower CONFIG.TEST.CROP_SIZE, or name a larger CONFIG.TEST.RESIZE."
         )
+    yield from _memory_rules(keys, test, config.DATA.MAX_CLIP_GB)
     if counts and test.num_crops not in counts:
         yield [*keys, "CONFIG.DATA.TEST_NUM_CROP"], (
             f"CONFIG.DATA.TEST_NUM_CROP is {test.num_crops}; the crops of CONFIG.TEST.PROTOCOL {test.name} ({test.crops}) are"
@@ -195,6 +203,15 @@ def _test_rules(config: CfgNode) -> Iterator[tuple[list[str], str]]:
         yield [*keys, "CONFIG.DATA.NUM_SEGMENT", "CONFIG.DATA.CLIP_LEN"], (
             f"CONFIG.DATA.NUM_SEGMENT * CLIP_LEN is {total} frames; CONFIG.TEST.CLIP_STARTS tsm_dense spreads at most {DENSE_WINDOW}:"
             " take tsm."
+        )
+
+
+def _memory_rules(keys: list[str], test: ViewProtocol, max_gb: float) -> Iterator[tuple[list[str], str]]:
+    gigabytes = test.clip_len * test.crop_size**2 * 3 / 1e9
+    if gigabytes > max_gb:
+        yield [*keys, "CONFIG.DATA.CLIP_LEN", "CONFIG.DATA.MAX_CLIP_GB"], (
+            f"A test clip of {test.clip_len} frames of {test.crop_size} pixels takes {gigabytes:.3g} GB and CONFIG.DATA.MAX_CLIP_GB is"
+            f" {max_gb:g}; one clip must fit: raise it, or lower CONFIG.TEST.CROP_SIZE."
         )
 
 

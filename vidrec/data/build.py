@@ -219,6 +219,8 @@ def _read_options(data: Any) -> ReadOptions:
         max_pixels=data.MAX_PIXELS,
         max_frames=data.MAX_FRAMES,
         max_seconds=data.MAX_SECONDS,
+        max_clip_frames=data.MAX_CLIP_FRAMES,
+        max_clip_gb=data.MAX_CLIP_GB,
         frame_template=data.FRAME_TEMPLATE,
         frame_offset=data.FRAME_OFFSET,
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 from vidrec.data.clip_sampling import SamplingName, sampling_of
 from vidrec.data.clip_starts import place_clips
 from vidrec.data.decoders import DEFAULTS, ReadOptions, VideoBytes, decoder_version, open_video
-from vidrec.data.pipelines import decoded_parts, part_of
+from vidrec.data.pipelines import decoded_parts, name_of, part_of
 from vidrec.data.sampling import ShortVideo
 from vidrec.data.spans import Span
 from vidrec.data.timeline import Timeline
@@ -74,7 +74,10 @@ class EvalPipeline:
             first, video = part_of(reader, span, path, with_times=self.target_fps > 0)
             clips = first + self.choose_frames(video)
             frames = frame_order(clips)
-            resized = self.transform(decoded_parts(reader, np.sort(frames)), np.argsort(frames))
+            keep = partial(self.reading.check_clip, name_of(path), len(frames))
+            keep()
+            parts = decoded_parts(reader, np.sort(frames), lambda height, width: keep(size(height, width)))
+            resized = self.transform(parts, np.argsort(frames))
         boxes, flips = make_crops(self.crops, *resized.shape[1:3], crop_size=self.crop_size, num_crops=self.num_crops)
         return torch.from_numpy(resized), make_views(clips, boxes, flips)[1]
 

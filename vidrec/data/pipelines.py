@@ -1,6 +1,6 @@
 """From a file to training clips: choose frames, decode them once, cut and resize on uint8. For test views: eval_pipeline.py."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -21,10 +21,24 @@ from vidrec.utils.errors import VideoError
 PART_FRAMES = 16  # frames held at full size at a time, so that 300 frames of 1080p do not take 2 GB
 
 
-def decoded_parts(reader: VideoReader, indices: np.ndarray) -> Iterator[np.ndarray]:
-    """The frames of rising `indices`, decoded in parts of at most PART_FRAMES: [n, H, W, 3] uint8 each. Raises VideoError."""
+def name_of(path: str | VideoBytes) -> str:
+    """A video as messages speak of it."""
+    return path.name if isinstance(path, VideoBytes) else str(path)
+
+
+def decoded_parts(
+    reader: VideoReader, indices: np.ndarray, check: Callable[[int, int], None] = lambda height, width: None
+) -> Iterator[np.ndarray]:
+    """The frames of rising `indices`, decoded in parts of at most PART_FRAMES: [n, H, W, 3] uint8 each. Raises VideoError.
+
+    Args:
+        check: gets height and width of the first part, before the next is decoded.
+    """
     for start in range(0, len(indices), PART_FRAMES):
-        yield reader.get_frames(indices[start : start + PART_FRAMES]).numpy()
+        part = reader.get_frames(indices[start : start + PART_FRAMES]).numpy()
+        if start == 0:
+            check(*part.shape[1:3])
+        yield part
 
 
 class TrainClip(NamedTuple):
@@ -39,8 +53,7 @@ def part_of(reader: VideoReader, span: Span | None, path: str | VideoBytes, *, w
     try:
         first, num_frames = span_frames(span, len(reader), reader.fps)
     except ValueError as error:
-        name = path.name if isinstance(path, VideoBytes) else path
-        raise VideoError(f"{name} has no frame in its span: {error}") from error
+        raise VideoError(f"{name_of(path)} has no frame in its span: {error}") from error
     return first, read_timeline(reader, with_times=with_times).part(first, num_frames)
 
 
@@ -101,6 +114,7 @@ class TrainPipeline:
             first, video = part_of(reader, span, path, with_times=self.target_fps > 0)
             indices = [first + self.choose_frames(video, rng) for rng in rngs]
             unique = np.unique(np.concatenate(indices))  # what clips share, and the repeats of a short video, is decoded once
+            self.reading.check_clip(name_of(path), len(unique))
             cut = self.transform(decoded_parts(reader, unique), [np.isin(unique, each) for each in indices], rngs)
         return [TrainClip(torch.from_numpy(_in_order(clip.frames, each)), clip.crop) for clip, each in zip(cut, indices, strict=True)]
 

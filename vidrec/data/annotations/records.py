@@ -134,7 +134,7 @@ class _Suffix:
         self.folder, self._suffix = folder, None
 
     def of(self, name: str) -> str:
-        if not name or Path(name).suffix.lower() in SUFFIXES:
+        if not name or name.lower().endswith(SUFFIXES):
             return name
         if self._suffix is None:
             self._suffix = next((suffix for suffix in SUFFIXES if (self.folder / (name + suffix)).is_file()), SUFFIXES[0])

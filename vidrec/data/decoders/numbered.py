@@ -59,6 +59,7 @@ class NumberedReader:
             if slot == 0:
                 shape = image.shape
                 height, width = self._size(*shape[:2]) if self._size else shape[:2]
+                self._guard.check_pixels(height, width, "resized would have")  # a strip of 16 x 4000 grows a lot
                 stacked = np.empty((count, height, width, 3), dtype=np.uint8)
             elif image.shape != shape:
                 sizes = " and ".join(f"{width}x{height}" for height, width, _ in (shape, image.shape))

@@ -20,6 +20,8 @@ class ReadOptions:
         max_pixels: in one frame. The default lets 8k pass, 8192 x 8192.
         max_frames: in one file. The default is 4.6 hours at 60 frames per second.
         max_seconds: that a reader may spend on one file, by the clock and between frames; 0: no limit.
+        max_clip_frames: kept of one file for a training sample or for all views of a test.
+        max_clip_gb: gigabytes that these take, once resized.
         frame_template: name of a frame's file in a folder of frames, with one place for its number.
         frame_offset: number of the first frame in such a folder.
     """
@@ -27,6 +29,8 @@ class ReadOptions:
     max_pixels: int = 2**26
     max_frames: int = 1_000_000
     max_seconds: float = 0.0
+    max_clip_frames: int = 8192
+    max_clip_gb: float = 8.0
     frame_template: str = "img_%05d.jpg"
     frame_offset: int = 1
 
@@ -35,6 +39,21 @@ class ReadOptions:
             raise ValueError(
                 f"frame_template is {self.frame_template!r}; it must be a file name with one place for a number, as img_%05d.jpg has. "
                 "Write it so."
+            )
+
+    def check_clip(self, path: str, count: int, size: tuple[int, int] = (0, 0)) -> None:
+        """Raises VideoError where `count` frames of a file, resized to (height, width), are more than one sample or test may keep."""
+        height, width = size
+        gigabytes = count * height * width * 3 / 1e9
+        if count > self.max_clip_frames:
+            raise VideoError(
+                f"{path} cannot be read: the clips cut from it have {count} different frames; CONFIG.DATA.MAX_CLIP_FRAMES allows "
+                f"{self.max_clip_frames} at the most. Raise the key, or cut fewer clips (CONFIG.DATA.TEST_NUM_SEGMENT, CLIPS_PER_VIDEO)."
+            )
+        if gigabytes > self.max_clip_gb:
+            raise VideoError(
+                f"{path} cannot be read: {count} frames of it, resized to {width}x{height}, take {gigabytes:.3g} GB; "
+                f"CONFIG.DATA.MAX_CLIP_GB allows {self.max_clip_gb:g} at the most. Raise the key if the file is trusted, or leave it out."
             )
 
 
@@ -53,12 +72,12 @@ class Guard:
         self._spent = 0.0
         self._started: float | None = None
 
-    def check_pixels(self, height: int, width: int) -> None:
-        """Raises VideoError for a frame of more than max_pixels."""
+    def check_pixels(self, height: int, width: int, state: str = "have") -> None:
+        """Raises VideoError for a frame of more than max_pixels; `state` is what brings it to that size."""
         limit = self._reading.max_pixels
         if height * width > limit:
             raise self._refusal(
-                f"its frames have {width}x{height} = {height * width} pixels", f"CONFIG.DATA.MAX_PIXELS allows {limit} at the most"
+                f"its frames {state} {width}x{height} = {height * width} pixels", f"CONFIG.DATA.MAX_PIXELS allows {limit} at the most"
             )
 
     def check_frames(self, count: int) -> None:
