@@ -82,7 +82,7 @@ def test_several_labels(tmp_path, name, content, expected):
     assert rows(read(tmp_path, content, name)) == expected
 
 
-def test_several_labels_become_targets_of_a_batch_and_no_run_of_this_version(tmp_path, make_video):
+def test_several_labels_become_the_labels_of_a_batch_and_none_of_a_softmax(tmp_path, make_video):
     for number in range(4):
         make_video(f"v{number}.mp4", 10)
     table = read(tmp_path, "v0.mp4 0,2\nv1.mp4 1\nv2.mp4 2,1\nv3.mp4 0\n", num_classes=3)
@@ -90,18 +90,19 @@ def test_several_labels_become_targets_of_a_batch_and_no_run_of_this_version(tmp
     dataset = ClipDataset(table, clip_len=2, frame_stride=1, short_side=40, crop_size=32)
     (batch,) = make_loader(dataset, TrainSampler(4, 4), batch_size=4, num_workers=0)
     expected = torch.tensor([[1.0, 0, 1], [0, 1, 0], [0, 1, 1], [1, 0, 0]])
-    assert torch.equal(batch.targets, expected[batch.indices])
+    assert torch.equal(batch.labels, expected[batch.indices])
+    assert (table.label_counts(4).tolist(), table.targets(3).tolist()) == ([2, 2, 2, 0], expected.bool().tolist())
     cfg = get_cfg_defaults()
     cfg.CONFIG.DATA.TRAIN_ANNO_PATH = cfg.CONFIG.DATA.VAL_ANNO_PATH = str(tmp_path / "list.txt")
     cfg.CONFIG.DATA.NUM_CLASSES = 3
     for split, key in (("train", "TRAIN_ANNO_PATH"), ("test", "VAL_ANNO_PATH")):
         message = (
-            rf"CONFIG.DATA.{key} is '.*list.txt', whose row 0 \(counted from 0\) has the labels \(0, 2\); training and testing take one"
+            rf"CONFIG.DATA.{key} is '.*list.txt', whose row 0 \(counted from 0\) has the labels \(0, 2\); CONFIG.TRAIN.LOSS softmax takes"
         )
         with pytest.raises(ConfigError, match=message):
             build_dataset(cfg, split)
     single = read(tmp_path, "v0.mp4 0\n")
-    assert (single.multi_label, single.label_set(0)) == (False, (0,))
+    assert (single.multi_label, single.label_set(0), single.label_counts(2).tolist(), single.targets(2)) == (False, (0,), [1, 0], None)
     with pytest.raises(ValueError, match="every row has one label"):
         single.first_multi_label()
 

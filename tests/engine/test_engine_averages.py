@@ -35,6 +35,10 @@ def test_each_average_of_two_views():
     assert ViewAverage("logits_mean").score(logits).tolist() == pytest.approx([np.log(3.0) / 2, 0.0])
     assert ViewAverage("prob_mean").score(logits).tolist() == pytest.approx([0.625, 0.375])
     assert ViewAverage("prob_sum").score(logits).tolist() == pytest.approx([1.25, 0.75])
+    assert ViewAverage("prob_mean", sigmoid=True).score(logits).tolist() == pytest.approx([0.625, 0.5])
+    assert ViewAverage("prob_sum", sigmoid=True).score(logits).tolist() == pytest.approx([1.25, 1.0])
+    assert ViewAverage("prob_sum", sigmoid=True).scores_are == "sums of sigmoid probabilities"
+    assert (ViewAverage("prob_mean").scores_are, ViewAverage("logits_mean", sigmoid=True).scores_are) == ("softmax probabilities", "logits")
 
 
 def test_features_are_averaged_before_the_classifier():

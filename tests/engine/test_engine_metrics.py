@@ -1,12 +1,16 @@
 """Accuracies against values counted by hand."""
 
+from math import log
+
 import numpy as np
 import pytest
 import torch
 
 from vidrec.data.datasets import Failure
 from vidrec.engine.bad_videos import BadVideos
-from vidrec.engine.metrics import TrainMeter, accuracies
+from vidrec.engine.losses import SigmoidLoss, SoftmaxLoss
+from vidrec.engine.metrics import TrainMeter, accuracies, measure, multi_label_accuracies
+from vidrec.engine.tester import VideoScores
 from vidrec.utils.errors import DataError
 
 READ = np.zeros(4, dtype=bool)
@@ -107,3 +111,51 @@ def test_findings_go_on_in_a_resumed_run():
     again.load_state_dict(bad.state_dict())
     with pytest.raises(DataError, match=r"2 of 10 training videos cannot be read"):
         again.add([Failure("b.mp4", "is empty")])
+
+
+def test_any_of_several_labels_counts_in_training():
+    meter = TrainMeter(torch.device("cpu"))
+    logits = torch.tensor([[3.0, 1, 0, 0, 0, 0], [0, 1, 2, 3, 4, 5], [1, 2, 0, 0, 0, 0]])
+    meter.update(torch.tensor(0.5), logits, torch.tensor([[1.0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]]))
+    averages = meter.read()
+    assert (averages.top1, averages.top5, averages.clips) == (pytest.approx(1 / 3), pytest.approx(2 / 3), 3)
+
+
+# scores of 4 videos; class 0 ranks them 0 1 2 3, class 1 ranks 3 first and 1 and 2 as equals, nobody has class 2
+SCORES = np.array([[400.0, -9, 0], [300, 0.5, 0], [200, 0.5, 0], [100, 900, 0]], dtype=np.float32)
+TARGETS = np.array([[1, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0]], dtype=bool)
+
+
+def test_mean_average_precision_of_four_videos():
+    found = multi_label_accuracies(SCORES, TARGETS, READ)
+    assert found.class_precisions == pytest.approx([(1 + 2 / 3 + 3 / 4) / 3, (1 + 2 / 3) / 2, None])
+    assert found.map == pytest.approx(((1 + 2 / 3 + 3 / 4) / 3 + (1 + 2 / 3) / 2) / 2)
+    assert (found.top1, found.top5, found.k, found.absent_classes, found.mean_class) == (0.75, 1.0, 3, [2], None)
+    assert found.text() == "mAP 0.8194  top-1 0.7500  top-3 1.0000"
+
+
+def test_a_video_that_cannot_be_read_is_never_found():
+    scores = np.where(np.arange(4)[:, None] == 0, np.nan, SCORES)
+    found = multi_label_accuracies(scores, TARGETS, np.array([True, False, False, False]))
+    assert found.class_precisions == pytest.approx([(0 + 1 / 2 + 2 / 3) / 3, (1 + 2 / 3) / 2, None])
+    assert (found.top1, found.top5, found.num_failed) == (0.5, 0.75, 1)
+
+
+def test_a_class_whose_only_video_cannot_be_read_has_precision_0():
+    targets = np.array([[1, 0], [0, 1]], dtype=bool)
+    found = multi_label_accuracies(np.array([[1, 0], [np.nan, np.nan]]), targets, np.array([False, True]))
+    assert (found.class_precisions, found.map, found.absent_classes) == ([1.0, 0.0], 0.5, [])
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        (None, (log(4) + log(4 / 3)) / 2),
+        (np.array([[1, 1], [0, 0], [1, 0]], dtype=bool), (log(2) + log(4 / 3) + log(2) + log(4)) / 4),
+    ],
+)
+def test_the_loss_is_that_of_the_videos_that_could_be_read(targets, expected):
+    scores = np.array([[0, log(3.0)], [0, log(3.0)], [np.nan, np.nan]], dtype=np.float32)
+    result = VideoScores(scores, np.array([0, 1, 1]), {2: "is empty"}, 0.0)
+    found = measure(result, targets=targets, loss=SoftmaxLoss() if targets is None else SigmoidLoss())
+    assert found.loss == pytest.approx(expected, rel=1e-6)

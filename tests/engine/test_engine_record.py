@@ -12,6 +12,7 @@ from vidrec.engine.checkpoint import RunState
 from vidrec.engine.confusion import class_accuracies, class_table, confusion_counts, draw_confusion
 from vidrec.engine.loggers import RunInfo, make_loggers
 from vidrec.engine.metric_lines import is_before, read_entries
+from vidrec.engine.metrics import measure
 from vidrec.engine.record import RunRecord
 from vidrec.engine.tester import VideoScores
 from vidrec.engine.totals import run_totals
@@ -225,7 +226,19 @@ def test_group_rates_have_names_where_groups_have_them():
 
 def test_scores_of_other_processes_are_not_recorded(tmp_path):
     record = RunRecord(tmp_path, start=RunState(), num_steps=1)
-    record.validation(0, None, top1=0.5)
+    result = VideoScores(SCORES, LABELS, {2: "is empty"}, 1.0)
+    record.validation(0, None, measure(result))
     assert [line["kind"] for line in lines(tmp_path)] == ["start"]
-    record.validation(0, VideoScores(SCORES, LABELS, {2: "is empty"}, 1.0), top1=1 / 3)
+    record.validation(0, result, measure(result))
     assert lines(tmp_path)[-1]["per_class"] == [1.0, 0.0]
+
+
+def test_the_best_of_several_labels_is_that_of_the_highest_mean_average_precision(tmp_path):
+    record = RunRecord(tmp_path, start=RunState(), num_steps=1)
+    for epoch, targets in enumerate(([[1, 0], [1, 0], [0, 1]], [[1, 0], [1, 0], [1, 0]])):
+        result = VideoScores(SCORES, LABELS, {2: "is empty"}, 1.0)
+        record.validation(epoch, result, measure(result, targets=np.array(targets, dtype=bool)))
+    assert [line["per_class"] for line in lines(tmp_path)[1:]] == [[1.0, 0.0], [pytest.approx(2 / 3), None]]
+    totals = run_totals(tmp_path / "metrics.jsonl")
+    assert (totals.best["epoch"], totals.best["map"], totals.last["map"]) == (1, pytest.approx(2 / 3), pytest.approx(2 / 3))
+    assert totals.final_numbers()["final/best_map"] == pytest.approx(2 / 3)

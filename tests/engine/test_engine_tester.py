@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from vidrec.data.transforms import cut_views, normalize_clips
 from vidrec.engine import tester
-from vidrec.engine.metrics import accuracies
+from vidrec.engine.metrics import accuracies, measure
 from vidrec.engine.results import ResultInfo, write_results
 from vidrec.utils.errors import DataError, UserError
 
@@ -114,3 +114,20 @@ def test_a_folder_that_cannot_be_written_is_said(model, tmp_path):
     (tmp_path / "eval").write_text("a file where the folder should be")
     with pytest.raises(UserError, match=r"results cannot be written to .*eval \(File exists; .* choose a folder"):
         write(tmp_path / "eval", run(model, video_loader(2)))
+
+
+def test_files_of_a_test_with_several_labels(model, tmp_path):
+    result = run(model, video_loader(2, bad=(4,)))
+    targets = np.eye(3, dtype=bool)[result.labels] | np.array([True, False, False])
+    measured = measure(result, targets=targets)
+    info = ResultInfo({"clip_len": 2}, 2, "val.txt", "ab12", "toy.yaml", "toy", "best.pth")
+    paths, names = [f"/videos/{index}.mp4" for index in range(9)], ["low", "middle", "high"]
+    path = write_results(tmp_path, result, measured, info=info, paths=paths, class_names=names, targets=targets)
+    accuracy = json.loads(path.read_text())["accuracy"]
+    assert list(accuracy) == ["views", "top1", "top5", "k", "absent_classes", "map", "class_precisions"]
+    assert accuracy["class_precisions"][0] == pytest.approx(8 / 9)  # every video has it, one could not be read
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    assert [(row["label"], row["label_name"]) for row in rows[:3]] == [("0", "low"), ("0 1", "low; middle"), ("0 2", "low; high")]
+    assert (rows[4]["correct"], rows[4]["top3"]) == ("0", "")
+    assert all(row["correct"] == str(int(row["prediction"] in row["label"].split())) for row in rows)
+    assert np.array_equal(np.load(tmp_path / "scores.npz")["targets"], targets)

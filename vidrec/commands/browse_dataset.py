@@ -77,7 +77,8 @@ def val_rows(dataset: "Dataset", names: list[str] | None, *, num: int) -> Iterat
 
     for index in range(min(num, len(dataset.table))):
         video = dataset[index]
-        lines = [f"{index}  {video.path}", f"label {class_text(video.label, names)}"]
+        labels = " + ".join(class_text(label, names) for label in dataset.table.label_set(index))
+        lines = [f"{index}  {video.path}", f"label {labels}"]
         if video.failure:
             yield Row([*lines, f"cannot be read: {video.failure.reason}"], video.frames)
         else:

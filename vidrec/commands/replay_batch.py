@@ -61,7 +61,7 @@ class _NoUpdate:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from vidrec.engine.checkpoint import read_archive
+    from vidrec.engine.checkpoint_file import read_archive
 
     content = read_archive(path)
     missing = [part for part in _PARTS if part not in content] if isinstance(content, dict) else list(_PARTS)
@@ -85,7 +85,7 @@ def _config_of(text: str) -> "CfgNode":
 def _make_stepper(cfg: "CfgNode", content: dict[str, Any]) -> Any:
     """The run's own way of taking a step, with the weights from before the one that went wrong."""
     from vidrec.commands.train_step import build_stepper
-    from vidrec.engine.optim import build_optimizer
+    from vidrec.engine.optim import build_loss, build_optimizer
     from vidrec.models.build import build_model
     from vidrec.utils import dist
 
@@ -96,13 +96,14 @@ def _make_stepper(cfg: "CfgNode", content: dict[str, Any]) -> Any:
         reason = str(error).split("\n\t")[0]
         raise CheckpointError(f"The weights of the replay are not those of its config ({reason}); name a file that a run wrote.") from error
     model = model.to(dist.device()).train()
-    return build_stepper(cfg, model, build_optimizer(cfg, model), augment=None, guard=_NoUpdate(), rank=content["rank"])
+    loss = build_loss(cfg, None, dist.device())
+    return build_stepper(cfg, model, build_optimizer(cfg, model), augment=None, guard=_NoUpdate(), loss=loss, rank=content["rank"])
 
 
 def _batches(content: dict[str, Any]) -> list[Any]:
     from vidrec.data.datasets import ClipBatch
 
-    return [ClipBatch(each["clips"], each["labels"], each["indices"], [], targets=each["targets"]) for each in content["batches"]]
+    return [ClipBatch(each["clips"], each["labels"], each["indices"], []) for each in content["batches"]]
 
 
 def _fault_lines(weights: list[str], finder: "FaultFinder") -> list[str]:

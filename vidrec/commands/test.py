@@ -53,18 +53,20 @@ def test(cfg: "CfgNode", config_file: str) -> None:
     dataset, _, loader = open_split(cfg, "test")
     model, weights = _build_tested(cfg, folder)
     lay_out(model, val.MEMORY_FORMAT)
+    sigmoid = cfg.CONFIG.TRAIN.LOSS != "softmax"
+    average = ViewAverage(resolve_protocol(cfg.CONFIG).average, getattr(model.head, "fc", None), sigmoid=sigmoid)
     tester = Tester(
         model.to(dist.device()),
         device=dist.device(),
         mean=data.MEAN,
         std=data.STD,
         views_per_batch=val.BATCH_SIZE,
-        average=ViewAverage(resolve_protocol(cfg.CONFIG).average, getattr(model.head, "fc", None)),
+        average=average,
         precision=val.PRECISION,
         memory_format=val.MEMORY_FORMAT,
     )
     result = tester.run(loader, num_videos=len(dataset.table))
-    subject = _Subject(config_file, weights, dataset, names, folder / (cfg.CONFIG.LOG.EVAL_DIR or "eval"))
+    subject = _Subject(config_file, weights, dataset, names, folder / (cfg.CONFIG.LOG.EVAL_DIR or "eval"), average.scores_are)
     dist.run_on_main(_report, cfg, subject, result)
 
 
@@ -114,26 +116,28 @@ def _check_published(cfg: "CfgNode", checkpoints: Path) -> None:
 
 
 class _Subject(NamedTuple):
-    """What was tested: config file, weights, videos with the names of their classes, and the folder for the results."""
+    """What was tested: config file, weights, videos with the names of their classes; the folder for the results; what scores are."""
 
     config_file: str
     weights: str
     dataset: Any
     class_names: list[str] | None
     folder: Path
+    scores_are: str
 
 
 def _report(cfg: "CfgNode", subject: _Subject, result: "VideoScores") -> None:
     """Measures, writes result.json, scores.npz and predictions.csv, and says the accuracies with their views."""
     from vidrec.engine.log import logger
-    from vidrec.engine.metrics import accuracies
+    from vidrec.engine.metrics import measure
     from vidrec.engine.results import ResultInfo, write_results
 
     data, dataset = cfg.CONFIG.DATA, subject.dataset
-    measured = accuracies(result.scores, result.labels, result.failed)
+    targets = dataset.table.targets(data.NUM_CLASSES)
+    measured = measure(result, targets=targets)
     paths = [dataset.table.path(index) for index in range(len(dataset.table))]
     info = ResultInfo(
-        protocol=_protocol(cfg, dataset),
+        protocol=_protocol(cfg, dataset) | {"scores": subject.scores_are},
         num_views=resolve_protocol(cfg.CONFIG).num_views,
         annotation=data.VAL_ANNO_PATH,
         annotation_sha256=dataset.annotation_sha256,
@@ -141,9 +145,13 @@ def _report(cfg: "CfgNode", subject: _Subject, result: "VideoScores") -> None:
         model=_model_name(cfg),
         weights=subject.weights,
     )
-    file = write_results(subject.folder, result, measured, info=info, paths=paths, class_names=subject.class_names)
+    names = subject.class_names
+    file = write_results(subject.folder, result, measured, info=info, paths=paths, class_names=names, targets=targets)
     for index, reason in result.reasons.items():
         logger.warning("counted as wrong, cannot be read: %s (%s)", paths[index], reason)
+    if measured.absent_classes:
+        shown = [names[label] if names else str(label) for label in measured.absent_classes]
+        logger.info("left out of the mean over classes, having no video: %s", ", ".join(shown))
     logger.info("%s\nresults: %s, with scores.npz and predictions.csv beside it", _accuracy_line(cfg, measured), file)
 
 
@@ -180,5 +188,7 @@ def _accuracy_line(cfg: "CfgNode", measured: "Accuracies") -> str:
     protocol = resolve_protocol(cfg.CONFIG)
     views = f"{protocol.num_views} views ({protocol.num_clips} x {protocol.num_crops})"
     changed = " changed" if protocol.overridden else ""
-    line = f"top-1 {measured.top1:.4f}  top-{measured.k} {measured.top5:.4f}  mean class {measured.mean_class:.4f}"
-    return f"{line}  of {measured.num_videos} videos with {views}, {measured.num_failed} unreadable, protocol {protocol.name}{changed}"
+    return (
+        f"{measured.text()}  of {measured.num_videos} videos with {views}, {measured.num_failed} unreadable,"
+        f" protocol {protocol.name}{changed}"
+    )

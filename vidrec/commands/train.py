@@ -1,6 +1,7 @@
 """Trains a network from one YAML file: `train --config-file F [KEY VALUE ...]`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,6 +73,7 @@ def train(cfg: "CfgNode") -> None:
     from vidrec.commands.train_step import check_steps, choose_kernels
     from vidrec.data.build import build_multigrid
     from vidrec.engine.log import logger
+    from vidrec.engine.metric_lines import METRIC_NAMES
     from vidrec.engine.optim import build_batch_scale
     from vidrec.engine.param_groups import group_table
     from vidrec.engine.summary import summarized
@@ -98,7 +100,8 @@ def train(cfg: "CfgNode") -> None:
         state = trainer.run(weights.start)
     logger.info("finished %d epochs; the run is in %s", state.epoch, folder)
     if state.best is not None:
-        logger.info("best validation top-1 %.4f (one view per video): %s", state.best, trainer.checkpointer.best_path)
+        name = METRIC_NAMES[trainer.best_metric]
+        logger.info("best validation %s %.4f (one view per video): %s", name, state.best, trainer.checkpointer.best_path)
 
 
 def _num_frames(cfg: "CfgNode") -> int:
@@ -191,7 +194,8 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
     from vidrec.commands.train_step import build_stepper
     from vidrec.data.build import build_batch_augment
     from vidrec.engine.bad_videos import BadVideos
-    from vidrec.engine.optim import build_schedule
+    from vidrec.engine.metrics import measure
+    from vidrec.engine.optim import build_loss, build_schedule
     from vidrec.engine.prefetch import prefetched
     from vidrec.engine.trainer import Trainer
     from vidrec.utils import dist
@@ -199,9 +203,12 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
     train_cfg, val, log = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG
     augment = build_batch_augment(cfg, "device")
     guard = _build_guard(cfg, folder, data=data, augment=augment)
+    loss = build_loss(cfg, data.table, dist.device())
+    several = data.val_table is not None and data.val_table.multi_label
+    targets = data.val_table.targets(cfg.CONFIG.DATA.NUM_CLASSES) if several and dist.is_main() else None
     dist.run_on_main(save_config, cfg, folder)
     return Trainer(
-        stepper=build_stepper(cfg, weights.model, weights.optimizer, augment=augment, guard=guard),
+        stepper=build_stepper(cfg, weights.model, weights.optimizer, augment=augment, guard=guard, loss=loss),
         schedule=build_schedule(cfg),
         train_loader=prefetched(data.loader, dist.device()) if train_cfg.PREFETCH else data.loader,
         train_sampler=data.sampler,
@@ -217,6 +224,8 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         checkpointer=weights.checkpointer,
         record=_build_record(cfg, folder, start=weights.start, num_steps=data.sampler.max_batches // train_cfg.ACCUMULATE),
         clip_freq=log.CLIP_FREQ,
+        measure=partial(measure, targets=targets, loss=loss),
+        best_metric="map" if several else "top1",
     )
 
 

@@ -10,6 +10,9 @@ from vidrec.config.rules import RULES, between_keys
 from vidrec.config.source import Entry
 from vidrec.utils.text import did_you_mean
 
+_HASHTAG, _WEIGHTS = "CONFIG.MODEL.PRETRAINED", "CONFIG.TRAIN.CLASS_WEIGHTS"
+_EITHER = {_HASHTAG: "True, False or a hashtag", _WEIGHTS: "a list of numbers, or balanced"}  # keys of two types
+
 
 def check_entry(cfg: CfgNode, entry: Entry) -> tuple[Any, str | None]:
     """The entry's value in the type of its key, or the mistake in it."""
@@ -24,7 +27,7 @@ def check_entry(cfg: CfgNode, entry: Entry) -> tuple[Any, str | None]:
         return None, f"{entry.where}: {entry.key} is {entry.value!r}; it must be a section with TYPE and that class's arguments."
     if isinstance(node, CfgNode):
         return None, f"{entry.where}: {entry.key} is {entry.value!r}; it must be a section with the keys {', '.join(node)}."
-    value = _as_type(entry, node, either_bool=entry.key == "CONFIG.MODEL.PRETRAINED")
+    value = _weights(entry.value) if entry.key == _WEIGHTS else _as_type(entry, node, either_bool=entry.key == _HASHTAG)
     if value is None:
         found = f"{entry.value!r} ({type(entry.value).__name__})"
         return None, f"{entry.where}: {entry.key} is {found}; it must be {_type_words(entry.key, node)}."
@@ -43,9 +46,18 @@ def _as_type(entry: Entry, default: Any, either_bool: bool) -> Any:
     if default == []:  # what may stand in it is a rule's to say
         return list(value) if isinstance(value, (list, tuple)) else None
     if isinstance(default, list):
-        items = [_number_as(item, default[0]) for item in value] if isinstance(value, (list, tuple)) else [None]
-        return None if None in items else items
+        return _as_list(value, default[0])
     return _number_as(value, default)
+
+
+def _weights(value: Any) -> Any:
+    """Text or a list of floats; None where the value is neither."""
+    return value if isinstance(value, str) else _as_list(value, 1.0)
+
+
+def _as_list(value: Any, default: Any) -> list[Any] | None:
+    items = [_number_as(item, default) for item in value] if isinstance(value, (list, tuple)) else [None]
+    return None if None in items else items
 
 
 def _number_as(value: Any, default: Any) -> Any:
@@ -64,8 +76,8 @@ def _number_as(value: Any, default: Any) -> Any:
 
 
 def _type_words(key: str, default: Any) -> str:
-    if key == "CONFIG.MODEL.PRETRAINED":
-        return "True, False or a hashtag"
+    if key in _EITHER:
+        return _EITHER[key]
     if isinstance(default, list):
         return f"a list, such as {default!r}"
     return {bool: "True or False", int: "a whole number", float: "a number", str: "text"}[type(default)]

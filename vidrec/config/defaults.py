@@ -63,6 +63,7 @@ def _train() -> Node:
     train.BATCH_SIZE = 8  # clips per process and step
     _optimizer(train)
     _learning_rate(train)
+    _loss(train)
     train.RESUME = ""  # (new) '': start anew; auto: go on from the newest whole checkpoint of the run; or a checkpoint file
     train.RESUME_EPOCH = -1  # go on from the checkpoint of this epoch of the run; -1: from the beginning
     train.SEED = 0  # (new) of initialization, order, augmentation and dropout
@@ -108,6 +109,13 @@ def _learning_rate(train: Node) -> None:
     train.WARMUP_START_LR = 0.0  # LR of the first epoch or step; 0.0: the ramp starts at 0 one of them earlier, so that the first learns
     train.WARMUP_TO_LR = 0.0  # (new) LR that the ramp arrives at, where the policy takes over with its own; 0.0: with the same
     train.WARMUP_END_LR = 0.1  # ignored, as in the reference: WARMUP_TO_LR is meant
+
+
+def _loss(train: Node) -> None:
+    train.LOSS = "softmax"  # (new) softmax (one label a video), bce (sigmoid for each class, any number of labels) or focal (bce by gamma)
+    train.LABEL_SMOOTHING = 0.0  # (new) share of each label that is spread evenly over all classes
+    train.CLASS_WEIGHTS = []  # (new) a factor for the clips of each class; balanced: from the counts of the training list; []: 1
+    train.FOCAL_GAMMA = 2.0  # (new) of focal: the higher, the less count clips that are nearly right; 0 is bce
 
 
 def _val() -> Node:

@@ -13,6 +13,13 @@ TRAINING_RULES: dict[str, Rule] = {
     **RECIPE_RULES,
     "CONFIG.TRAIN.EPOCH_NUM": at_least(1, "epoch"),
     "CONFIG.TRAIN.BATCH_SIZE": at_least(1, "clip"),
+    "CONFIG.TRAIN.LOSS": one_of("softmax", "bce", "focal"),
+    "CONFIG.TRAIN.LABEL_SMOOTHING": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "CONFIG.TRAIN.CLASS_WEIGHTS": Rule(
+        lambda weights: weights in ("balanced", []) or (isinstance(weights, list) and min(weights) >= 0 < max(weights)),
+        "balanced, or a list of numbers from 0, one for each class and not all 0",
+    ),
+    "CONFIG.TRAIN.FOCAL_GAMMA": at_least(0),
     "CONFIG.TRAIN.RESUME_EPOCH": at_least(-1),
     "CONFIG.TRAIN.SEED": Rule(lambda value: 0 <= value < 2**63, "from 0 to 2**63 - 1"),
     "CONFIG.TRAIN.NAN_POLICY": one_of("stop", "skip"),
@@ -28,6 +35,7 @@ def training_rules(config: CfgNode) -> Iterator[tuple[list[str], str]]:
     yield from recipe_rules(config.TRAIN)
     yield from _schedule_rules(config.TRAIN, config.LOG)
     yield from _batch_rules(config.TRAIN, config.DATA)
+    yield from _loss_rules(config.TRAIN, config.DATA)
     yield from _multigrid_rules(config.TRAIN, config.DATA)
 
 
@@ -63,6 +71,13 @@ def _batch_rules(train: CfgNode, data: CfgNode) -> Iterator[tuple[list[str], str
         text = f"CONFIG.DATA.AUG.MIX.{mixing[0]} is {mix[mixing[0]]} and a batch has {batch // clips} videos (BATCH_SIZE over "
         text += "CLIPS_PER_VIDEO); clips are mixed in pairs, so they must be an even number: change CONFIG.TRAIN.BATCH_SIZE."
         yield [f"CONFIG.DATA.AUG.MIX.{mixing[0]}", *keys], text
+
+
+def _loss_rules(train: CfgNode, data: CfgNode) -> Iterator[tuple[list[str], str]]:
+    keys, weights = ["CONFIG.TRAIN.CLASS_WEIGHTS", "CONFIG.DATA.NUM_CLASSES"], train.CLASS_WEIGHTS
+    if isinstance(weights, list) and len(weights) not in (0, data.NUM_CLASSES):
+        text = f"CONFIG.TRAIN.CLASS_WEIGHTS has {len(weights)} numbers; it must have one for each of the {data.NUM_CLASSES} classes "
+        yield keys, text + "(CONFIG.DATA.NUM_CLASSES): change one of the two, or write balanced."
 
 
 def _multigrid_rules(train: CfgNode, data: CfgNode) -> Iterator[tuple[list[str], str]]:

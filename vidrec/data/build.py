@@ -62,7 +62,7 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
 
     Raises:
         DataError: annotation file or data folder missing, empty list, wrong lines.
-        ConfigError: sizes that do not go together, or a list with several labels in a row.
+        ConfigError: sizes that do not go together, or a list with several labels in a row where TRAIN.LOSS or the sampler takes one.
         UserError: OpenCV or the decoder asked for cannot be imported.
     """
     data = cfg.CONFIG.DATA
@@ -88,9 +88,10 @@ def build_table(cfg: Any, split: Split) -> "VideoTable":
 
     Raises:
         DataError: as build_dataset does.
-        ConfigError: videos with several labels.
+        ConfigError: videos with several labels, where TRAIN.LOSS or the sampler takes one.
     """
     from vidrec.data.annotations.confine import check_confined
+    from vidrec.data.annotations.one_label import refuse_several_labels
     from vidrec.data.manifest import leave_out_bad
     from vidrec.data.sources import open_table
 
@@ -105,7 +106,8 @@ def build_table(cfg: Any, split: Split) -> "VideoTable":
     if data.CONFINE:
         check_confined(table, path)
     if table.multi_label:
-        raise ConfigError([_multi_label_text(f"CONFIG.DATA.{key} is {path!r}", table)])
+        sampler = data.TRAIN_SAMPLER.get("TYPE", "") if train else ""
+        refuse_several_labels(table, f"CONFIG.DATA.{key} is {path!r}", loss=cfg.CONFIG.TRAIN.LOSS, sampler=sampler)
     return leave_out_bad(table, data.MANIFEST) if train and data.MANIFEST else table
 
 
@@ -176,15 +178,6 @@ def class_names(cfg: Any) -> list[str] | None:
 
     data = cfg.CONFIG.DATA
     return named_classes(data.CLASS_NAMES, num_classes=data.NUM_CLASSES)
-
-
-def _multi_label_text(what: str, table: "VideoTable") -> str:
-    row = table.first_multi_label()
-    return (
-        f"{what}, whose row {row} (counted from 0) has the labels {table.label_set(row)}; training and testing take one label a video in "
-        "this version. Keep one in each row, or train with a loop of your own: vidrec.data.annotations.read_table and ClipDataset give the "
-        "targets for binary cross-entropy (docs/annotations.md)."
-    )
 
 
 def _without_overridden(section: Mapping[str, Any], overridden: tuple[str, ...]) -> dict[str, Any]:

@@ -42,12 +42,11 @@ class ClipSample(NamedTuple):
 
 class ClipBatch(NamedTuple):
     clips: Tensor  # [B, T, H, W, 3] uint8
-    labels: Tensor  # [B] int64; [B, K] float32 shares where clips are mixed
+    labels: Tensor  # [B] int64; [B, K] float32 where videos have several labels (1 for each) or clips are mixed (shares)
     indices: Tensor  # [B] int64
     failures: list[Failure]
     crops: tuple[TrainCrop, ...] = ()
     plans: tuple[AugmentPlan, ...] = ()
-    targets: Tensor | None = None  # [B, K] float32, for binary cross-entropy; None where every video of the list has one label
 
 
 def sample_rng(seed: int, epoch: int, position: int, attempt: int, repeat: int = 0) -> np.random.Generator:
@@ -152,12 +151,12 @@ class ClipDataset(Dataset[ClipSample]):
 
 def collate_clips(samples: list[ClipSample]) -> ClipBatch:
     """Samples -> one batch, the failures of all of them together."""
+    several = samples[0].targets is not None
     return ClipBatch(
         clips=torch.stack([sample.clip for sample in samples]),
-        labels=torch.tensor([sample.label for sample in samples], dtype=torch.int64),
+        labels=torch.stack([sample.targets for sample in samples]) if several else torch.tensor([sample.label for sample in samples]),
         indices=torch.tensor([sample.index for sample in samples], dtype=torch.int64),
         failures=[failure for sample in samples for failure in sample.failures],
         crops=tuple(sample.crop for sample in samples),
         plans=tuple(sample.plan for sample in samples),
-        targets=None if samples[0].targets is None else torch.stack([sample.targets for sample in samples]),
     )

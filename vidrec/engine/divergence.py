@@ -140,11 +140,11 @@ class Guard:
         return str(path)
 
     def _plain(self, batch: ClipBatch, device: torch.device) -> dict[str, Any]:
-        """A batch as tensors, with its augmentation done: labels are [B], or shares [B, K] of mixed clips."""
+        """A batch as tensors, with its augmentation done: labels are [B] or shares [B, K]."""
         clips, labels = batch.clips.to(device), batch.labels.to(device)
         if self.augment is not None:
             clips, labels = self.augment(clips, labels, batch.plans)
-        return {"clips": clips.cpu(), "labels": labels.cpu(), "indices": batch.indices.cpu(), "targets": batch.targets}
+        return {"clips": clips.cpu(), "labels": labels.cpu(), "indices": batch.indices.cpu()}
 
     def _answer(self, findings: list[Finding], *, epoch: int, step: int) -> None:
         """Says what was found; raises where the run must stop."""

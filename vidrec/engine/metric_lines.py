@@ -10,6 +10,8 @@ from vidrec.engine.log import logger
 METRICS_FILE = "metrics.jsonl"
 # Lines of these kinds tell of a process, not of the weights: they stay when the run goes on from an earlier place.
 PART_KINDS = ("start", "end")
+# What a validation measures, where it does, as it is said to people.
+METRIC_NAMES = {"map": "mAP", "top1": "top-1", "top5": "top-5", "mean_class": "mean class", "loss": "loss"}
 
 
 def read_entries(path: Path) -> Iterator[dict[str, Any]]:

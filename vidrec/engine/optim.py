@@ -1,15 +1,38 @@
-"""Optimizer and learning rate schedule from the config."""
+"""Loss, optimizer and learning rate schedule from the config."""
 
 from typing import Any
 
+import torch
 from torch import nn, optim
 
-from vidrec.data.build import build_multigrid
+from vidrec.data.annotations import VideoTable
+from vidrec.data.build import build_multigrid, build_table
 from vidrec.engine.lars import LARS
+from vidrec.engine.log import logger
+from vidrec.engine.losses import Loss, SigmoidLoss, SoftmaxLoss, balanced_weights, weights_text
 from vidrec.engine.param_groups import make_groups
 from vidrec.engine.schedule import BatchScale, Schedule
 from vidrec.utils.dist import world_size
 from vidrec.utils.errors import ConfigError
+
+
+def build_loss(cfg: Any, table: VideoTable | None, device: torch.device) -> Loss:
+    """What TRAIN.LOSS says. Balanced weights follow from the counts of the training list, and are said in the log.
+
+    Args:
+        table: the training list; None: read where it is needed.
+    """
+    train, num_classes = cfg.CONFIG.TRAIN, cfg.CONFIG.DATA.NUM_CLASSES
+    weights = train.CLASS_WEIGHTS
+    if weights == "balanced":
+        table = table or build_table(cfg, "train")
+        counts = table.label_counts(num_classes)
+        weights = balanced_weights(counts, len(table), sigmoid=train.LOSS != "softmax")
+        logger.info("balanced %s", weights_text(weights, counts))
+    given = torch.tensor(weights, dtype=torch.float32, device=device) if len(weights) else None
+    if train.LOSS == "softmax":
+        return SoftmaxLoss(train.LABEL_SMOOTHING, given)
+    return SigmoidLoss(train.FOCAL_GAMMA if train.LOSS == "focal" else 0.0, train.LABEL_SMOOTHING, given)
 
 
 def build_optimizer(cfg: Any, model: nn.Module) -> optim.Optimizer:

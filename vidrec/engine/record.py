@@ -17,6 +17,7 @@ from vidrec.engine.contact_sheet import Row, draw_sheet, label_text
 from vidrec.engine.files import atomic_file, make_folder, room_text
 from vidrec.engine.loggers import Loggers, RunInfo
 from vidrec.engine.metric_lines import METRICS_FILE, is_before, read_lines
+from vidrec.engine.metrics import Accuracies
 from vidrec.engine.progress import StepReport
 from vidrec.engine.tester import VideoScores
 from vidrec.utils.dist import is_main, world_size
@@ -75,17 +76,20 @@ class RunRecord:
     def epoch(self, epoch: int, **numbers: float) -> None:
         self._write("epoch", {"epoch": epoch, **numbers}, self._end_of(epoch))
 
-    def validation(self, epoch: int, scores: VideoScores | None, **numbers: float) -> None:
-        """The numbers of a validation, with the accuracies of the classes and a confusion matrix.
+    def validation(self, epoch: int, scores: VideoScores | None, measured: Accuracies) -> None:
+        """The numbers of a validation, with those of the classes and, where each video has one label, a confusion matrix.
 
         Args:
             scores: on the main process; None on the others.
         """
         if not is_main() or scores is None:
             return
+        numbers = {"epoch": epoch, **measured.numbers(), "failed": measured.num_failed}
+        if measured.class_precisions is not None:
+            return self._write("val", {**numbers, "per_class": measured.class_precisions}, self._end_of(epoch))
         counts = confusion_counts(scores.scores, scores.labels, scores.failed)
         of_class = class_accuracies(counts, scores.labels)
-        self._write("val", {"epoch": epoch, **numbers, "per_class": of_class}, self._end_of(epoch))
+        self._write("val", {**numbers, "per_class": of_class}, self._end_of(epoch))
         if self._loggers:
             picture = draw_confusion(counts, title=f"validation after epoch {epoch + 1}", names=self.class_names)
             self._loggers.image(self._end_of(epoch), "val/confusion", picture)

@@ -45,12 +45,14 @@ def write_results(
     info: ResultInfo,
     paths: Sequence[str],
     class_names: Sequence[str] | None = None,
+    targets: np.ndarray | None = None,
 ) -> Path:
     """Writes the three files, each whole or not at all, and returns the path of result.json, which comes last.
 
     Args:
         paths: [N] full path of each video.
         class_names: [K], or None where labels are shown as numbers only.
+        targets: [N, K] bool where videos have several labels; scores.npz then holds them too.
 
     Raises:
         UserError: the folder cannot be written.
@@ -58,10 +60,14 @@ def write_results(
     try:
         make_folder(folder)
         with atomic_file(folder / "scores.npz") as file:
-            indices = np.arange(len(result.labels))
-            np.savez(file, indices=indices, labels=result.labels, scores=result.scores, failed=result.failed)
+            arrays = {"labels": result.labels, "scores": result.scores, "failed": result.failed}
+            arrays |= {} if targets is None else {"targets": targets}
+            np.savez(file, indices=np.arange(len(result.labels)), **arrays)
         with atomic_file(folder / "predictions.csv") as file:
-            file.write(_predictions(result, measured.k, paths, class_names).encode("utf-8", "surrogateescape"))
+            single = [[label] for label in result.labels.tolist()]
+            label_sets = single if targets is None else [np.flatnonzero(row).tolist() for row in targets]
+            table = _predictions(result, label_sets, measured.k, paths=paths, class_names=class_names)
+            file.write(table.encode("utf-8", "surrogateescape"))
         with atomic_file(folder / "result.json") as file:
             file.write((json.dumps(_summary(result, measured, info, paths), indent=2) + "\n").encode())
     except OSError as error:
@@ -73,7 +79,7 @@ def write_results(
 
 
 def _summary(result: VideoScores, measured: Accuracies, info: ResultInfo, paths: Sequence[str]) -> dict[str, Any]:
-    numbers = asdict(measured)
+    numbers = {name: value for name, value in asdict(measured).items() if value is not None}
     videos, failed = numbers.pop("num_videos"), numbers.pop("num_failed")
     return {
         "accuracy": {"views": info.num_views, **numbers},
@@ -89,21 +95,28 @@ def _summary(result: VideoScores, measured: Accuracies, info: ResultInfo, paths:
     }
 
 
-def _predictions(result: VideoScores, k: int, paths: Sequence[str], class_names: Sequence[str] | None) -> str:
+def _predictions(
+    result: VideoScores, label_sets: Sequence[list[int]], k: int, *, paths: Sequence[str], class_names: Sequence[str] | None
+) -> str:
     """CSV text, a row per video: path, label, prediction, whether it is right, and the k best labels with their scores.
 
+    Several labels of a video stand in one cell, separated by blanks, their names by `; `; the prediction is right where it is one of them.
     The cells of a prediction are empty for a video that could not be read.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     names = ["label_name", "prediction_name"] if class_names else []
     writer.writerow(["path", "label", "prediction", "correct", *names, f"top{k}", f"top{k}_scores", "failure"])
-    for index, (path, label, row) in enumerate(zip(paths, result.labels.tolist(), result.scores, strict=True)):
+    for index, (path, labels, row) in enumerate(zip(paths, label_sets, result.scores, strict=True)):
         failure = result.reasons.get(index, "")
         best = [] if failure else np.argsort(-row, kind="stable")[:k].tolist()
         prediction = best[0] if best else ""
-        named = [class_names[label], class_names[best[0]] if best else ""] if class_names else []
+        named = ["; ".join(class_names[label] for label in labels), class_names[best[0]] if best else ""] if class_names else []
         scores = " ".join(f"{row[label]:.6g}" for label in best)
-        correct = int(prediction == label)
-        writer.writerow([path, label, prediction, correct, *named, " ".join(map(str, best)), scores, failure])
+        correct = int(prediction in labels)
+        writer.writerow([path, _joined(labels), prediction, correct, *named, _joined(best), scores, failure])
     return table.getvalue()
+
+
+def _joined(labels: Sequence[int]) -> str:
+    return " ".join(map(str, labels))

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from vidrec.engine.files import atomic_file
 from vidrec.engine.log import logger
+from vidrec.engine.metric_lines import METRIC_NAMES
 from vidrec.engine.progress import duration_text
 from vidrec.engine.record import RunRecord
 from vidrec.engine.totals import Part, RunTotals, run_totals
@@ -128,10 +129,11 @@ def _part_row(number: int, part: Part) -> str:
 def _result(facts: RunFacts, totals: RunTotals) -> list[str]:
     lines = ["## Result", ""]
     if totals.last and totals.best:
-        titles = ("validation", "top-1", "top-5", "mean class", "after epoch", "unreadable", "views per video")
+        measured = [key for key in METRIC_NAMES if key in totals.last]
+        titles = ("validation", *(METRIC_NAMES[key] for key in measured), "after epoch", "unreadable", "views per video")
         lines += [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
         for name, entry in (("best", totals.best), ("last", totals.last)):
-            cells = [f"{entry[key]:.4f}" for key in ("top1", "top5", "mean_class")]
+            cells = [f"{entry[key]:.4f}" for key in measured]
             lines.append(f"| {' | '.join([name, *cells, str(entry['epoch'] + 1), str(entry['failed']), facts.views])} |")
         lines += ["", f"Checkpoint of the best: `{facts.best_path}`; `tools/test_ddp_pytorch.py` tests it with more views."]
     else:

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from vidrec.engine.metric_lines import read_entries
+from vidrec.engine.metric_lines import METRIC_NAMES, read_entries
 
 Entry = dict[str, Any]
 
@@ -32,7 +32,7 @@ class RunTotals:
     """Numbers of all parts of a run together.
 
     Attributes:
-        best, last: the validation of highest top-1 and the last one.
+        best, last: the validation of highest top-1, or mAP where videos have several labels, and the last one.
         epoch: averages of the last whole epoch.
         clips_per_s: median over the displays, all processes together.
         data_share: mean share of the time in which training waited for data.
@@ -55,8 +55,8 @@ class RunTotals:
     def final_numbers(self) -> dict[str, float]:
         """The numbers by which runs are compared: best and last accuracies, last training loss, pace."""
         pairs = [
-            *((f"final/best_{name}", self.best[name]) for name in ("top1", "top5", "mean_class") if self.best and name in self.best),
-            *((f"final/last_{name}", self.last[name]) for name in ("top1", "top5", "mean_class") if self.last and name in self.last),
+            *((f"final/best_{name}", self.best[name]) for name in METRIC_NAMES if self.best and name in self.best),
+            *((f"final/last_{name}", self.last[name]) for name in METRIC_NAMES if self.last and name in self.last),
             *((f"final/train_{name}", self.epoch[name]) for name in ("loss", "top1") if self.epoch and name in self.epoch),
             ("final/clips_per_s", self.clips_per_s),
             ("final/hours", self.seconds / 3600),
@@ -81,7 +81,8 @@ def run_totals(path: Path) -> RunTotals:
             totals.epoch = entry
         elif kind == "val":
             totals.last = entry
-            totals.best = entry if totals.best is None or entry["top1"] > totals.best["top1"] else totals.best
+            by = "map" if "map" in entry else "top1"
+            totals.best = entry if totals.best is None or entry[by] > totals.best[by] else totals.best
     steps.into(totals)
     return totals
 

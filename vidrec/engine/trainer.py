@@ -1,6 +1,6 @@
 """The training loop, to be read from top to bottom."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState, Stateful, hand_out
 from vidrec.engine.log import logger
 from vidrec.engine.memory import memory_use
-from vidrec.engine.metrics import Accuracies, Averages, TrainMeter, accuracies
+from vidrec.engine.metrics import Accuracies, Averages, TrainMeter, measure
 from vidrec.engine.param_groups import set_lr
 from vidrec.engine.progress import StepReport, TrainDisplay, WaitClock
 from vidrec.engine.record import RunRecord
@@ -46,6 +46,8 @@ class Trainer:
         val_loader: EvalVideo items, every video on exactly one process; may be None with `val_freq` 0.
         num_val_videos: length of the validation list, over all processes.
         tester: scores the validation videos with the same network.
+        measure: what their scores are worth.
+        best_metric: the number, of those that `measure` finds, by which a checkpoint is the best.
         val_freq, save_freq: epochs; 0 is never, otherwise the last epoch is always included.
         save_steps: steps of the run between checkpoints within epochs; 0: none.
         extras: what has a state for checkpoints beside network, optimizer, sums of the epoch and bad videos.
@@ -67,6 +69,8 @@ class Trainer:
     bad_videos: BadVideos
     checkpointer: Checkpointer
     record: RunRecord
+    measure: Callable[[VideoScores], Accuracies] = measure
+    best_metric: str = "top1"
     save_steps: int = 0
     extras: Mapping[str, Stateful] = field(default_factory=dict)
     clip_freq: int = 0
@@ -87,9 +91,9 @@ class Trainer:
             state = self._train(epoch, state)
             state, paths = RunState(epoch + 1, 0, state.best), []
             if is_due(epoch + 1, self.val_freq, self.num_epochs):
-                measured = self.validate(epoch)
-                if state.best is None or measured.top1 > state.best:
-                    state.best = measured.top1
+                found = self.validate(epoch).numbers()[self.best_metric]
+                if state.best is None or found > state.best:
+                    state.best = found
                     paths.append(self.checkpointer.best_path)
             if is_due(epoch + 1, self.save_freq, self.num_epochs):
                 paths.append(self.checkpointer.path(state))
@@ -134,14 +138,10 @@ class Trainer:
     def validate(self, epoch: int) -> Accuracies:
         """Exact accuracies over the whole validation list, the same on every process."""
         result = self.tester.run(self.val_loader, num_videos=self.num_val_videos, title="validation")
-        measured = run_on_main(_measure, result)
-        numbers = {"top1": measured.top1, "top5": measured.top5, "mean_class": measured.mean_class}
-        self.record.validation(epoch, result, **numbers, failed=measured.num_failed)
-        logger.info(
-            "epoch %d/%d validation top1 %.4f top%d %.4f mean class %.4f (%d videos, %d unreadable)",
-            *(epoch + 1, self.num_epochs, measured.top1, measured.k, measured.top5),
-            *(measured.mean_class, measured.num_videos, measured.num_failed),
-        )
+        measured = run_on_main(self.measure, result)
+        self.record.validation(epoch, result, measured)
+        place = f"epoch {epoch + 1}/{self.num_epochs} validation"
+        logger.info("%s %s (%d videos, %d unreadable)", place, measured.text(), measured.num_videos, measured.num_failed)
         return measured
 
     def _begin_epoch(self, epoch: int, first_step: int) -> int:
@@ -214,7 +214,3 @@ def share_buffers(model: nn.Module) -> None:
     if world_size() > 1:
         for buffer in model.buffers():
             distributed.broadcast(buffer, src=0)
-
-
-def _measure(result: VideoScores) -> Accuracies:
-    return accuracies(result.scores, result.labels, result.failed)

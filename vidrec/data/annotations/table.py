@@ -128,6 +128,27 @@ class VideoTable:
         target[list(self.label_set(index))] = 1.0
         return target
 
+    def label_counts(self, num_classes: int) -> np.ndarray:
+        """[num_classes] int64: the rows that have each class."""
+        row, label = self._pairs()
+        return np.bincount(np.unique(row * num_classes + label) % num_classes, minlength=num_classes)
+
+    def targets(self, num_classes: int) -> np.ndarray | None:
+        """[N, num_classes] bool: whether each row has each class; None where every row has one label."""
+        if not self.multi_label:
+            return None
+        found = np.zeros((len(self), num_classes), dtype=bool)
+        found[self._pairs()] = True
+        return found
+
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and class number of every label, int64; the first labels of all rows, then the others."""
+        rows, labels = np.arange(len(self)), self.labels
+        if self._more is None:
+            return rows, labels
+        offsets, values = (part.numpy() for part in self._more)
+        return np.concatenate([rows, np.repeat(rows, np.diff(offsets))]), np.concatenate([labels, values.astype(np.int64)])
+
     @property
     def multi_label(self) -> bool:
         """Whether any row has several labels."""
