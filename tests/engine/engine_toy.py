@@ -63,6 +63,12 @@ class Toy:
     nan_policy: str = "stop"
     nan_skips: int = 2
     fail: str = ""  # user-all, user-1, bug-1, kill-1, full-disk
+    slow: str = ""  # rank,first,last,seconds: reading a batch takes this rank so long at these steps of every epoch
+    crash: str = ""  # rank,epoch,step: killed there, once (a file remembers)
+    restarts: int = 0
+    join_timeout: float = 600.0
+    group_timeout: float = 900.0
+    straggler_steps: int = 50
     nodes: int = 1
     node_rank: int = 0
     port: int = 0
@@ -98,9 +104,26 @@ class ToyClips(Dataset):
         return self.toy.num_train
 
     def __getitem__(self, key: SampleKey) -> tuple:
+        step = key.position // (self.toy.batch * dist.world_size())
+        first_of_step = key.position % self.toy.batch == 0
+        if self.toy.slow and first_of_step:
+            culprit, first, last, seconds = map(float, self.toy.slow.split(","))
+            if dist.rank() == culprit and first <= step <= last:
+                time.sleep(seconds)
+        if self.toy.crash == f"{dist.rank()},{key.epoch},{step}" and first_of_step:
+            crash_once(Path(self.toy.folder) / "crashed")
         failures = [Failure(f"/videos/{key.index}.mp4", "is empty")] if key.index in self.toy.bad_indices else []
         label = key.index % NUM_CLASSES
         return pixels(label, derive_seed(key.epoch, key.position), 2), label, key.index, failures
+
+
+def crash_once(mark: Path) -> None:
+    """Kills this process, unless the file is there, which it leaves for the next attempt."""
+    try:
+        mark.open("x").close()
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 class ToySampler(Sampler):
@@ -167,6 +190,9 @@ def toy_config(toy: Toy):
     cfg.DDP_CONFIG.NPROC_PER_NODE = toy.processes
     cfg.DDP_CONFIG.WORLD_SIZE, cfg.DDP_CONFIG.WORLD_RANK, cfg.DDP_CONFIG.AUTO_RANK_MATCH = toy.nodes, toy.node_rank, False
     cfg.DDP_CONFIG.DIST_URL = f"tcp://127.0.0.1:{toy.port}" if toy.port else "tcp://198.51.100.1:10001"
+    ddp = cfg.DDP_CONFIG
+    ddp.MAX_RESTARTS, ddp.STRAGGLER_STEPS = toy.restarts, toy.straggler_steps
+    ddp.JOIN_TIMEOUT, ddp.GROUP_TIMEOUT = toy.join_timeout, toy.group_timeout
     train = cfg.CONFIG.TRAIN
     train.EPOCH_NUM, train.LR, train.LR_POLICY, train.BATCH_SIZE = toy.epochs, toy.lr, "Cosine", toy.batch
     cfg.CONFIG.DATA.CLASS_NAMES = "\n".join(f"{key}={value}" for key, value in vars(toy).items())  # carries the toy to its processes

@@ -2,16 +2,12 @@
 
 import logging
 import os
-import signal
-import socket
-import subprocess
-import time
 
 import numpy as np
 import pytest
 import torch
 from engine_toy import MEAN, STD, Toy, ToyNet, make_trainer, toy_config, video_loader
-from process_runs import ENVIRONMENT, PLAIN, TORCHRUN, final, run
+from process_runs import PLAIN, TORCHRUN, final, run
 
 from vidrec.config.defaults import get_cfg_defaults
 from vidrec.engine import tester
@@ -92,45 +88,6 @@ def test_a_bug_of_one_rank_shows_its_traceback_only(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("Traceback") == 1
     assert done.stderr.endswith("ZeroDivisionError: the bug of rank 1\n")
-
-
-@pytest.mark.slow
-def test_terminating_the_command_ends_its_processes(tmp_path):
-    command = [*PLAIN, str(tmp_path), "processes=2", "epochs=100000"]
-    with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, start_new_session=True) as parent:
-        _wait_for(tmp_path / "checkpoints/epoch_0001.pth")
-        parent.terminate()
-        assert parent.wait(60) == 128 + signal.SIGTERM
-        with pytest.raises(ProcessLookupError):
-            _wait_until_gone(parent.pid)
-
-
-def _wait_for(path):
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
-        time.sleep(0.05)
-
-
-def _wait_until_gone(session):
-    """Raises ProcessLookupError once no process of the session's group is left."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        os.killpg(session, 0)
-        time.sleep(0.1)
-
-
-@pytest.mark.slow
-def test_two_nodes_meet_and_node_0_writes(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    commands = [[*PLAIN, str(tmp_path / str(rank)), "nodes=2", f"node_rank={rank}", f"port={port}", "epochs=1"] for rank in (0, 1)]
-    nodes = [subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL) for command in commands]
-    assert [node.wait(120) for node in nodes] == [0, 0]
-    assert (tmp_path / "0/final.pth").exists()
-    assert not (tmp_path / "1").exists()
-    assert len(set(final(tmp_path / "0")["digests"])) == 1
 
 
 def test_one_process_runs_here_whatever_the_yaml_says_of_other_machines():

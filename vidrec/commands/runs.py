@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from yacs.config import CfgNode
 
 from vidrec.config.load import config_difference, read_config
+from vidrec.engine.launch import may_restart
 from vidrec.utils.errors import ConfigError, UserError
 
 USE_TIME = "use_time"
@@ -29,6 +30,13 @@ def load_run_config(path: str, overrides: Sequence[str], *, find_run: bool = Fal
     if mistakes:
         raise ConfigError(mistakes)
     newest = newest_run(cfg) if find_run else None
+    if not find_run and may_restart() and cfg.CONFIG.LOG.EXP_NAME.endswith(USE_TIME):
+        raise ConfigError(
+            [
+                f"CONFIG.LOG.EXP_NAME is {cfg.CONFIG.LOG.EXP_NAME!r}, a new folder at every start, and torchrun runs with --max-restarts: a"
+                " restarted process could not find its checkpoints. Give the run a name of its own there."
+            ]
+        )
     return with_key(cfg, "EXP_NAME", newest or run_name(cfg.CONFIG.LOG.EXP_NAME, time.localtime()))
 
 

@@ -168,13 +168,17 @@ def _open_weights(cfg: "CfgNode", folder: Path) -> _Weights:
 def _resume_source(cfg: "CfgNode", checkpointer: "Checkpointer") -> str:
     """What `Checkpointer.restore` is to take: '' for a new run, 'auto', or a file.
 
+    Where failed processes are started again, the run's own newest checkpoint wins: a restarted process has the config of the first.
+
     Raises:
         CheckpointError: the run would overwrite the checkpoints of another one.
     """
+    from vidrec.engine.launch import may_restart
+
     train_cfg = cfg.CONFIG.TRAIN
     if train_cfg.RESUME_EPOCH >= 0:
         return str(checkpointer.epoch_path(train_cfg.RESUME_EPOCH))
-    if train_cfg.RESUME == "auto":
+    if train_cfg.RESUME == "auto" or (may_restart() and checkpointer.files()):
         return "auto" if checkpointer.files() else ""  # '': a run killed before its first checkpoint starts as it did then
     if any(checkpointer.folder.glob("*.pth")) and not _is_inside(train_cfg.RESUME, checkpointer):
         raise CheckpointError(

@@ -33,6 +33,10 @@ def _ddp() -> Node:
     ddp.DIST_URL = "tcp://127.0.0.1:10001"  # rendezvous address of node 0; used with several nodes only
     ddp.WORLD_URLS = ["127.0.0.1"]  # addresses of all nodes in order of rank (the spelling WOLRD_URLS is accepted too)
     ddp.DIST_BACKEND = "nccl"  # nccl or gloo; gloo is taken, and said, where there is no CUDA
+    ddp.MAX_RESTARTS = 0  # (new) times that all processes are started again after one has failed; above 0 RESUME is auto
+    ddp.JOIN_TIMEOUT = 600.0  # (new) seconds in which all nodes and processes must come to the run
+    ddp.GROUP_TIMEOUT = 900.0  # (new) seconds that a process may wait for the others in a step; then the run ends, naming who hangs
+    ddp.STRAGGLER_STEPS = 50  # (new) steps between looks for a process that is slower than the others; 0: never
     ddp.GPU = 0  # index of the CUDA device used when DISTRIBUTED is False
     ddp.DISTRIBUTED = True  # one process per device; False: one process on GPU
     return ddp

@@ -23,6 +23,8 @@ LISTED = 8  # videos of a process that a message names, and files that a process
 class DivergenceError(UserError):
     """A loss or a gradient is not finite, or above what the config allows."""
 
+    everywhere = True
+
 
 class Finding(NamedTuple):
     """What a process had before an update that must not happen. `wrong`: its own loss is to blame, not only the shared gradient."""

@@ -8,21 +8,19 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any, NoReturn
 
 from vidrec.engine.log import logger, note
-from vidrec.engine.nodes import match_node_rank, meeting_point
+from vidrec.engine.nodes import RollCall, match_node_rank, meeting_point, own_address_towards
+from vidrec.engine.signals import STOPPING, forward_signals, stop_code
 from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import ConfigError, UserError
 
 Main = Callable[[Any], None]
 
-# Long enough for the slowest checkpoint or decode of one rank; a rank that has died is noticed by the agent at once.
-GROUP_TIMEOUT = timedelta(minutes=15)
-NODES_TIMEOUT_S = 600  # for all nodes to arrive at DIST_URL
 INTERRUPTED = "Stopped. A training run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto."
 PATIENCE_S = 3.0  # see _let_main_speak_first
+OWN_PORT = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 
 
 def launch(main: Main, cfg: Any) -> None:
@@ -35,30 +33,36 @@ def launch(main: Main, cfg: Any) -> None:
         main: a function at the top of a module, so that a started process can import it.
 
     Raises:
-        SystemExit: with status 1 after a UserError was printed, or after a process ended badly.
+        SystemExit: with status 1 after a UserError was printed, or after a process ended badly; with the processes' own status
+            where they ended after a signal that asked them to stop.
     """
-    # Without this every attempt of torchrun would reuse one port and a restarted group may hang (pytorch#135712).
-    os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
     if cfg.CONFIG.TRAIN.DETERMINISTIC:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     if under_torchrun():
         return _work(main, cfg)
+    # Without this every attempt of torchrun would reuse one port and a restarted group may hang (pytorch#135712).
+    os.environ.setdefault(OWN_PORT, "1")
     ddp = cfg.DDP_CONFIG
     try:
         processes = _processes_here(ddp)
-        if processes == 1 and ddp.WORLD_SIZE == 1:
+        if processes == 1 and ddp.WORLD_SIZE == 1 and not ddp.MAX_RESTARTS:
             _choose_device(ddp.GPU if not ddp.DISTRIBUTED else 0)
             _note_world(ddp, 1)
             return main(cfg)
-        options = _agent_options(ddp, processes)
+        with _meet(ddp):
+            _start(main, cfg, _agent_options(ddp, processes))
     except UserError as error:
         exit_with(error)
-    _start(main, cfg, options)
 
 
 def under_torchrun() -> bool:
     """Whether a launcher has made this process one of a group."""
     return all(name in os.environ for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE"))
+
+
+def may_restart() -> bool:
+    """Whether the launcher of this process starts the processes again when one of them fails."""
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0
 
 
 def exit_with(error: UserError) -> NoReturn:
@@ -67,6 +71,8 @@ def exit_with(error: UserError) -> NoReturn:
     Of several processes with the same error one says it.
     """
     _let_main_speak_first()
+    if error.everywhere and int(os.environ.get("RANK", 0)) > 0:
+        raise SystemExit(1) from None
     if logger.handlers:
         logger.error("%s", error)
     else:
@@ -97,64 +103,114 @@ def _processes_here(ddp: Any) -> int:
     return ddp.NPROC_PER_NODE or max(devices, 1)
 
 
+def _node_rank(ddp: Any) -> int:
+    rank = match_node_rank(ddp.WORLD_URLS) if ddp.AUTO_RANK_MATCH else ddp.WORLD_RANK
+    if not 0 <= rank < ddp.WORLD_SIZE:
+        raise ConfigError(
+            [f"The rank of this node is {rank}; with DDP_CONFIG.WORLD_SIZE {ddp.WORLD_SIZE} it must be from 0 to {ddp.WORLD_SIZE - 1}."]
+        )
+    return rank
+
+
+def _meet(ddp: Any) -> RollCall:
+    """Waits until all nodes are there. Raises UserError naming those that are not."""
+    if ddp.WORLD_SIZE == 1:
+        return RollCall()
+    return RollCall(meeting_point(ddp.DIST_URL), node_rank=_node_rank(ddp), nodes=ddp.WORLD_SIZE, timeout_s=ddp.JOIN_TIMEOUT)
+
+
 def _agent_options(ddp: Any, processes: int) -> dict[str, Any]:
     """Arguments of LaunchConfig for a run on this machine only, or on several that meet at DIST_URL."""
     nodes = ddp.WORLD_SIZE
-    options = {"min_nodes": nodes, "max_nodes": nodes, "nproc_per_node": processes, "max_restarts": 0, "start_method": "spawn"}
+    # An agent that says nothing for 10 s has died: its node's processes are started again, or the run ends.
+    config = {"join_timeout": ddp.JOIN_TIMEOUT, "read_timeout": ddp.JOIN_TIMEOUT, "keep_alive_interval": 2, "keep_alive_max_attempt": 5}
+    options = {"min_nodes": nodes, "max_nodes": nodes, "nproc_per_node": processes, "max_restarts": ddp.MAX_RESTARTS}
+    options |= {"start_method": "spawn", "rdzv_backend": "c10d", "rdzv_configs": config, "signals_to_handle": "SIGINT,SIGHUP,SIGQUIT"}
     if nodes == 1:
         # The loopback address by number: looking up this machine's own name may fail or take seconds.
-        return options | {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1", "run_id": uuid.uuid4().hex}
-    node_rank = match_node_rank(ddp.WORLD_URLS) if ddp.AUTO_RANK_MATCH else ddp.WORLD_RANK
-    if not 0 <= node_rank < nodes:
-        raise ConfigError([f"The rank of this node is {node_rank}; with DDP_CONFIG.WORLD_SIZE {nodes} it must be from 0 to {nodes - 1}."])
-    # Static rather than c10d rendezvous: c10d numbers the nodes as it likes, and rank 0 must be on node 0, where the files are written.
-    config = {"rank": node_rank, "timeout": NODES_TIMEOUT_S}
-    return options | {"rdzv_backend": "static", "rdzv_endpoint": meeting_point(ddp.DIST_URL), "rdzv_configs": config, "run_id": "vidrec"}
+        return options | {"rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1", "run_id": uuid.uuid4().hex}
+    rank, endpoint = _node_rank(ddp), meeting_point(ddp.DIST_URL)
+    os.environ["VIDREC_NODE_RANK"] = str(rank)  # c10d numbers the nodes as it likes; see engine.group
+    config["is_host"] = rank == 0
+    return options | {"rdzv_endpoint": endpoint, "local_addr": own_address_towards(endpoint), "run_id": "vidrec"}
 
 
 def _start(main: Main, cfg: Any, options: dict[str, Any]) -> None:
-    """Starts the processes under torchrun's agent and waits for them. Raises SystemExit when one of them fails."""
+    """Starts the processes under torchrun's agent and waits for them. Raises SystemExit unless all of them end well."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous.api import RendezvousError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    for name in ("elastic.multiprocessing.api", "elastic.agent.server.api", "elastic.agent.server.local_elastic_agent"):
-        logging.getLogger(f"torch.distributed.{name}").setLevel(logging.CRITICAL)  # the failing rank has said what happened
+    for name in ("multiprocessing.api", "agent.server.api", "agent.server.local_elastic_agent", "rendezvous.dynamic_rendezvous"):
+        logging.getLogger(f"torch.distributed.elastic.{name}").setLevel(logging.CRITICAL)  # the failing rank has said what happened
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable_cores() // options["nproc_per_node"])))
     try:
-        elastic_launch(LaunchConfig(**options), _work)(main, cfg)
+        with forward_signals():
+            codes = elastic_launch(LaunchConfig(**options), _work)(main, cfg)
     except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
-        if failure.exitcode < 0:
-            name = signal.Signals(-failure.exitcode).name
-            hint = " The system does this when memory runs out: use fewer loader processes or a smaller batch." if name == "SIGKILL" else ""
-            print(f"Process {rank} of the run was ended by {name}; the others were stopped.{hint}", file=sys.stderr, flush=True)
-        raise SystemExit(1) from None
+        raise SystemExit(_status_of(*error.get_first_failure())) from None
     except SignalException as error:
         print(INTERRUPTED, file=sys.stderr, flush=True)
         raise SystemExit(128 + error.sigval) from None
+    except RendezvousError as error:
+        raise UserError(
+            f"The nodes of the run lost each other at {options['rdzv_endpoint']} ({error}); all {options['max_nodes']} must come back "
+            "within DDP_CONFIG.JOIN_TIMEOUT seconds. Start the command on each again; CONFIG.TRAIN.RESUME auto goes on."
+        ) from error
+    if status := max(codes.values()):
+        raise SystemExit(status)
 
 
-def _work(main: Main, cfg: Any) -> None:
-    """One process of several: joins the group, runs `main`, leaves the group. Ends with status 1 after printing what failed."""
+def _status_of(rank: int, failure: Any) -> int:
+    """The exit status of a run whose process `rank` failed first, after saying what only its agent knows."""
+    if stopping := stop_code():
+        print(INTERRUPTED, file=sys.stderr, flush=True)
+        return stopping
+    if failure.exitcode < 0:
+        name = signal.Signals(-failure.exitcode).name
+        hint = " The system does this when memory runs out: use fewer loader processes or a smaller batch." if name == "SIGKILL" else ""
+        print(f"Process {rank} of the run was ended by {name}; the others were stopped.{hint}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _work(main: Main, cfg: Any) -> int:
+    """One process of several: joins the group, runs `main`, leaves the group. Ends with status 1 after printing what failed.
+
+    Returns:
+        0, or the status of a SystemExit of `main`, for the launcher to end with: a process that stops as asked has not failed, and
+        is not started again. Under torchrun the process itself ends with it.
+    """
+    from vidrec.engine import group
+
+    if STOPPING in os.environ:
+        return stop_code()
     try:
         _join_group(cfg.DDP_CONFIG)
         main(cfg)
-        _leave_group()
+        group.leave()
     except UserError as error:
         exit_with(error)
-    except Exception:
+    except SystemExit as stopped:
+        if "VIDREC_AGENT" not in os.environ or stopped.code == 1:
+            raise
+        return int(stopped.code or 0)
+    except Exception as error:
+        group.explain(error)
         # Where one rank fails, the connections of the others break. Their errors are an echo; the agent ends them while they wait.
         time.sleep(PATIENCE_S)
         traceback.print_exc()
         raise SystemExit(1) from None
+    return 0
 
 
 def _join_group(ddp: Any) -> None:
     import torch
-    import torch.distributed as distributed
 
+    from vidrec.engine import group
+
+    _refuse_shared_store()
     _choose_device(int(os.environ["LOCAL_RANK"]))
     backend = ddp.DIST_BACKEND
     if backend == "nccl" and torch.cuda.is_available():
@@ -162,17 +218,20 @@ def _join_group(ddp: Any) -> None:
     elif backend == "nccl":
         backend = "gloo"
         note("DDP_CONFIG.DIST_BACKEND is nccl, which needs CUDA; this machine has none, so gloo is used.")
-    distributed.init_process_group(backend, timeout=GROUP_TIMEOUT)
-    _note_world(ddp, distributed.get_world_size())
+    world_size = group.join(backend, join_s=ddp.JOIN_TIMEOUT, wait_s=ddp.GROUP_TIMEOUT, straggler_steps=ddp.STRAGGLER_STEPS)
+    _note_world(ddp, world_size)
 
 
-def _leave_group() -> None:
-    import torch.distributed as distributed
-
-    from vidrec.utils.dist import barrier
-
-    barrier()  # rank 0 may hold the store that the others need to leave in order
-    distributed.destroy_process_group()
+def _refuse_shared_store() -> None:
+    """Raises ConfigError where torchrun would start processes again through a store that a restart does not survive."""
+    if may_restart() and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        raise ConfigError(
+            [
+                f"torchrun runs with --max-restarts {os.environ['TORCHELASTIC_MAX_RESTARTS']} and shares one store between attempts, "
+                f"through which a restarted group often hangs. Say `export {OWN_PORT}=1` before torchrun (with --standalone or "
+                "--rdzv-backend c10d), or leave --max-restarts out."
+            ]
+        )
 
 
 def _choose_device(index: int) -> None:

@@ -14,6 +14,7 @@ from vidrec.data.transforms import normalize_clips
 from vidrec.engine.compiled import compiled
 from vidrec.engine.device import naming_operators
 from vidrec.engine.divergence import Guard
+from vidrec.engine.heartbeat import BACKWARD, BATCH, FORWARD, UPDATE, beat
 from vidrec.engine.log import logger
 from vidrec.engine.losses import Loss, SoftmaxLoss
 from vidrec.engine.parallel import ParallelOptions, keeping_gradients, wrap
@@ -100,15 +101,20 @@ class Stepper:
             self.guard.remember(self.model)
         outcomes = []
         for place, batch in enumerate(batches):
+            beat(FORWARD, epoch=epoch, step=step)
             torch.manual_seed(derive_seed(self.seed, epoch, step * self.batches_per_step + place, self.rank))  # data has its own generators
             clips, labels = self.inputs(batch)
             with keeping_gradients(self.network, place + 1 < len(batches)), naming_operators():
                 logits, loss = self.forward(clips, labels)
                 loss = loss / len(batches)
+                beat(BACKWARD, epoch=epoch, step=step)
                 self.backward(loss)
             outcomes.append(StepOutcome(loss.detach(), logits.detach(), labels))
+        beat(UPDATE, epoch=epoch, step=step)
         total = torch.stack([outcome.loss for outcome in outcomes]).sum()
-        if not self.update(total, batches, epoch=epoch, step=step):
+        updated = self.update(total, batches, epoch=epoch, step=step)
+        beat(BATCH, epoch=epoch, step=step + 1)
+        if not updated:
             return None
         return StepOutcome(
             total,

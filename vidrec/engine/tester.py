@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vidrec.data.transforms import VideoViews, normalize_views
 from vidrec.engine.averages import ViewAverage
+from vidrec.engine.out_of_memory import naming_views
 from vidrec.engine.precision import MemoryFormat, PrecisionName, as_torch_format, autocast
 from vidrec.engine.progress import shown
 from vidrec.utils.dist import gather_objects
@@ -111,7 +112,9 @@ class Tester:
         part = _Part([], [], [], {})
         for group in self._groups(videos):
             readable = [video for video in group if video.failure is None]
-            for video, outputs in zip(readable, self._forward(readable), strict=True):
+            with naming_views(readable, views=self.views_per_batch, device=self.device):
+                found = self._forward(readable)
+            for video, outputs in zip(readable, found, strict=True):
                 part.add(video, self.average.score(outputs).cpu().numpy())
             for video in group:
                 if video.failure is not None:

@@ -14,9 +14,11 @@ from torch.utils.data import DataLoader
 from vidrec.data.datasets import ClipBatch
 from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState, Stateful, hand_out
+from vidrec.engine.heartbeat import BATCH, REST, beat
 from vidrec.engine.log import logger
 from vidrec.engine.memory import memory_use
 from vidrec.engine.metrics import Accuracies, Averages, TrainMeter, measure
+from vidrec.engine.out_of_memory import naming_batch
 from vidrec.engine.param_groups import set_lr
 from vidrec.engine.progress import StepReport, TrainDisplay, WaitClock
 from vidrec.engine.record import RunRecord
@@ -113,7 +115,8 @@ class Trainer:
             set_lr(self.stepper.optimizer, lr)
             if step == 0 and self.clip_freq and epoch % self.clip_freq == 0 and self.record.shows_clips:
                 self.record.clips(epoch, step, *self.stepper.shown_clips(batches[0]))
-            outcome = self.stepper.step(batches, epoch=epoch, step=step)
+            with naming_batch(batches, precision=self.stepper.options.precision, device=self.stepper.device):
+                outcome = self.stepper.step(batches, epoch=epoch, step=step)
             state = RunState(epoch, step + 1, state.best)
             display.advance()
             if outcome is not None:  # else its numbers went wrong, and the weights are as before
@@ -149,10 +152,12 @@ class Trainer:
         self.train_sampler.set_epoch(epoch)
         self.train_sampler.skip_batches(first_step * self.stepper.batches_per_step)
         self.stepper.model.train()
+        beat(BATCH, epoch=epoch, step=first_step)
         return self.steps_of(epoch)
 
     def _end_epoch(self, epoch: int, lr: float) -> None:
         """Makes the processes equal again and records the averages of the epoch over all of them."""
+        beat(REST, epoch=epoch, step=self.steps_of(epoch))
         share_buffers(self.stepper.model)
         self.bad_videos.share()
         numbers = asdict(self.meter.total())

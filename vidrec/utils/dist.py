@@ -102,5 +102,6 @@ def run_on_main(function: Callable[..., Result], *args: Any) -> Result:
             error = raised
     result, error = broadcast_object((result, error))
     if error is not None:
+        error.everywhere = True
         raise error
     return result

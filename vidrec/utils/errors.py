@@ -2,7 +2,13 @@
 
 
 class UserError(Exception):
-    """Something outside the code is wrong (a file, a key, a folder). Commands print it without a traceback and exit with 1."""
+    """Something outside the code is wrong (a file, a key, a folder). Commands print it without a traceback and exit with 1.
+
+    Attributes:
+        everywhere: every process of the run raises it, so that the main one speaks for all.
+    """
+
+    everywhere = False
 
 
 class ConfigError(UserError):
