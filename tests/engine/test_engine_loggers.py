@@ -159,3 +159,33 @@ def test_what_a_user_can_mend_stops_the_run_at_the_start(tmp_path):
     loggers = Loggers({"own": Failing(1, error=UserError("The folder is no folder; make it one."))})
     with pytest.raises(UserError, match="make it one"):
         loggers.start(info(tmp_path), 0)
+
+
+def log_a_run(name, folder):
+    for first_step in (0, 5):  # the second is the run resumed
+        loggers = make_loggers([name])
+        loggers.start(info(folder), first_step)
+        loggers.scalars(first_step, {"step/loss": 0.5, "step/lrs/head_biases": 0.25})
+        loggers.image(first_step, "val/confusion", np.zeros((4, 6, 3), dtype=np.uint8))
+        loggers.text(first_step, "val/per_class", "| a |")
+        loggers.finish({"final/best_top1": 0.75}, "finished")
+
+
+def test_mlflow_keeps_a_resumed_run_in_one_record(tmp_path, monkeypatch, caplog):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+    log_a_run("mlflow", tmp_path)
+    assert caplog.records == []
+    (found,) = mlflow.search_runs(output_format="list")
+    assert found.data.params == {"TRAIN.LR": "0.5"} and found.data.metrics["final/best_top1"] == 0.75
+    history = mlflow.MlflowClient().get_metric_history(found.info.run_id, "step/loss")
+    assert [(metric.step, metric.value) for metric in history] == [(0, 0.5), (5, 0.5)]
+
+
+def test_wandb_writes_offline_without_a_failure(tmp_path, monkeypatch, caplog):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    log_a_run("wandb", tmp_path)
+    assert caplog.records == []
+    assert list((tmp_path / "logs" / "wandb").glob("offline-run-*"))

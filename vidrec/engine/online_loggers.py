@@ -9,6 +9,8 @@ import numpy as np
 from vidrec.engine.files import make_folder
 from vidrec.engine.loggers import RunInfo
 
+PARAM_LENGTH, PARAMS_AT_ONCE = 500, 100  # limits of MLflow's servers
+
 
 class WandbLogger:
     """Weights & Biases: WANDB_PROJECT, WANDB_ENTITY and WANDB_MODE (offline) say where to; a resumed run goes on in its own record."""
@@ -52,7 +54,9 @@ class MLflowLogger:
         started = mlflow.start_run(run_id=before or None, run_name=None if before else run.name)
         mark.write_text(started.info.run_id)
         if not before:  # parameters can be set once
-            mlflow.log_params({key: str(value)[:500] for key, value in run.changed.items()})
+            params = [(key, str(value)[:PARAM_LENGTH]) for key, value in run.changed.items()]
+            for first in range(0, len(params), PARAMS_AT_ONCE):
+                mlflow.log_params(dict(params[first : first + PARAMS_AT_ONCE]))
             mlflow.log_text(run.config, "config.yaml")
 
     def scalars(self, step: int, numbers: Mapping[str, float]) -> None:
