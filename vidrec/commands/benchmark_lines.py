@@ -10,8 +10,8 @@ from vidrec.utils.errors import UserError
 
 ONCE, PER_VIEW = "one decode of their frames", "decode once per view"
 FLOOR = (
-    "one decode alone, the line below it, is what no pipeline can undercut, and it is over the bar already where few clips lie behind each "
-    "key frame; docs/performance.md counts the frames"
+    "one decode alone, the line below it, is over the bar already, and no pipeline goes below that; docs/performance.md counts the frames "
+    "and says what would change it"
 )
 
 
