@@ -69,7 +69,7 @@ def test_the_toy_learns_and_every_number_is_recorded(tmp_path):
     assert [(line["epoch"], line["failed"]) for line in found if line["kind"] == "val"] == [(1, 0), (3, 0), (5, 0), (7, 0), (9, 0)]
     step = next(line for line in found if line["kind"] == "step")
     places, times = {"kind", "epoch", "step", "epochs_done", "time"}, {"clips_per_s", "data_share", "eta_s"}
-    assert set(step) == places | times | {"loss", "top1", "top5", "lr", "resident_mb"}
+    assert set(step) == places | times | {"loss", "top1", "top5", "lr", "grad_norm", "resident_mb"}
     assert step["epochs_done"] == pytest.approx(2 / 6) and step["resident_mb"] > 50
     assert 0.0 <= step["data_share"] <= 1.0
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir() if path.suffix == ".pth")

@@ -81,7 +81,8 @@ def _build_tested(cfg: "CfgNode", folder: Path) -> "tuple[Recognizer, str]":
     """
     from vidrec.engine.log import logger
     from vidrec.models.build import build_model
-    from vidrec.models.weights.load import load_weights
+    from vidrec.models.weights.load import load_state, load_weights
+    from vidrec.models.weights.read import read_average
 
     model_cfg = cfg.CONFIG.MODEL
     checkpoints = folder / cfg.CONFIG.LOG.SAVE_DIR
@@ -93,15 +94,24 @@ def _build_tested(cfg: "CfgNode", folder: Path) -> "tuple[Recognizer, str]":
     else:
         _check_published(cfg, checkpoints)
         return build_model(cfg), f"zoo: {zoo_name(_zoo_row(cfg))} {model_cfg.PRETRAINED}"
-    logger.info("testing the weights of %s", path)
     model = build_model(cfg, load_weights=False)
+    if cfg.CONFIG.INFERENCE.EMA:
+        logger.info("testing the average of the weights of %s", path)
+        load_state(model, read_average(path), source=path)
+        return model, f"{path}, average of the weights"
+    logger.info("testing the weights of %s", path)
     load_weights(model, path)
     return model, path
 
 
 def _check_published(cfg: "CfgNode", checkpoints: Path) -> None:
-    """Raises WeightsError where the zoo's weights are not asked for, or would leave the classifier untrained."""
+    """Raises WeightsError where the zoo's weights are not asked for, are no average, or would leave the classifier untrained."""
     model_cfg = cfg.CONFIG.MODEL
+    if cfg.CONFIG.INFERENCE.EMA:
+        raise WeightsError(
+            f"CONFIG.INFERENCE.EMA is True and {checkpoints} has no checkpoint; published weights are no average."
+            " Set it False, or train this config first."
+        )
     remedy = " Name a weights file in CONFIG.MODEL.PRETRAINED_PATH, or train this config first."
     if not model_cfg.PRETRAINED:
         raise WeightsError(

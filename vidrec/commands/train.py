@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vidrec.engine.checkpoint import Checkpointer, RunState
     from vidrec.engine.divergence import Guard
     from vidrec.engine.record import RunRecord
-    from vidrec.engine.tester import Tester
     from vidrec.engine.trainer import Trainer
     from vidrec.models.recognizer import Recognizer
 
@@ -195,30 +194,31 @@ def _is_inside(source: str, checkpointer: "Checkpointer") -> bool:
 
 def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weights) -> "Trainer":
     from vidrec.commands.runs import save_config
-    from vidrec.commands.train_step import build_stepper
+    from vidrec.commands.train_step import build_stepper, build_validation
     from vidrec.data.build import build_batch_augment
     from vidrec.engine.bad_videos import BadVideos
     from vidrec.engine.metrics import measure
-    from vidrec.engine.optim import build_loss, build_schedule
+    from vidrec.engine.optim import build_average, build_loss, build_schedule
     from vidrec.engine.prefetch import prefetched
     from vidrec.engine.trainer import Trainer
     from vidrec.utils import dist
 
-    train_cfg, val, log = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG
+    train_cfg, val, log, model = cfg.CONFIG.TRAIN, cfg.CONFIG.VAL, cfg.CONFIG.LOG, weights.model
     augment = build_batch_augment(cfg, "device")
     guard = _build_guard(cfg, folder, data=data, augment=augment)
-    loss = build_loss(cfg, data.table, dist.device())
+    loss, average = build_loss(cfg, data.table, dist.device()), build_average(cfg, model)
     several = data.val_table is not None and data.val_table.multi_label
     targets = data.val_table.targets(cfg.CONFIG.DATA.NUM_CLASSES) if several and dist.is_main() else None
     dist.run_on_main(save_config, cfg, folder)
     return Trainer(
-        stepper=build_stepper(cfg, weights.model, weights.optimizer, augment=augment, guard=guard, loss=loss),
+        stepper=build_stepper(cfg, model, weights.optimizer, augment=augment, guard=guard, loss=loss, average=average),
         schedule=build_schedule(cfg),
         train_loader=prefetched(data.loader, dist.device()) if train_cfg.PREFETCH else data.loader,
         train_sampler=data.sampler,
         val_loader=data.val_loader,
         num_val_videos=0 if data.val_table is None else len(data.val_table),
-        tester=_build_tester(cfg, weights.model),
+        **build_validation(cfg, model, average),
+        extras={"ema": average} if average else {},
         num_epochs=train_cfg.EPOCH_NUM,
         val_freq=val.FREQ,
         save_freq=log.SAVE_FREQ,
@@ -230,23 +230,6 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         clip_freq=log.CLIP_FREQ,
         measure=partial(measure, targets=targets, loss=loss),
         best_metric="map" if several else "top1",
-    )
-
-
-def _build_tester(cfg: "CfgNode", model: "Recognizer") -> "Tester":
-    """What validates the network in training."""
-    from vidrec.engine.tester import Tester
-    from vidrec.utils import dist
-
-    return Tester(
-        model,
-        device=dist.device(),
-        mean=cfg.CONFIG.DATA.MEAN,
-        std=cfg.CONFIG.DATA.STD,
-        views_per_batch=cfg.CONFIG.VAL.BATCH_SIZE,
-        share_batches=True,
-        precision=cfg.CONFIG.VAL.PRECISION,
-        memory_format=cfg.CONFIG.TRAIN.MEMORY_FORMAT,
     )
 
 

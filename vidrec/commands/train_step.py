@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Any
 from vidrec.utils.errors import ConfigError
 
 if TYPE_CHECKING:
+    from torch import nn
     from torch.optim import Optimizer
     from yacs.config import CfgNode
 
     from vidrec.data.mixing import BatchAugment
     from vidrec.data.samplers import TrainSampler
     from vidrec.engine.divergence import Guard
+    from vidrec.engine.ema import WeightAverage
     from vidrec.engine.parallel import ParallelOptions
     from vidrec.engine.stepper import Stepper
+    from vidrec.engine.tester import Tester
     from vidrec.models.recognizer import Recognizer
 
 
@@ -37,15 +40,19 @@ def build_stepper(
         more: goes to the Stepper.
 
     Raises:
-        ConfigError: a stage that is to be computed twice does not exist.
+        ConfigError: a stage that is to be computed twice does not exist, or there is no BatchNorm to be shared.
         UserError: the network is to be compiled and there is no compiler.
     """
+    from vidrec.engine.optim import build_clip, build_head_warmup
     from vidrec.engine.recompute import recompute_parts
     from vidrec.engine.stepper import StepOptions, Stepper
+    from vidrec.engine.sync_norm import sync_norms
     from vidrec.utils import dist
 
     train, data = cfg.CONFIG.TRAIN, cfg.CONFIG.DATA
     parallel = _parallel_options(cfg, model)
+    if cfg.CONFIG.MODEL.SYNC_BN:
+        sync_norms(model)
     recompute_parts(model.backbone.parts(), train.CHECKPOINT_STAGES)
     return Stepper(
         model=model,
@@ -57,8 +64,35 @@ def build_stepper(
         batches_per_step=train.ACCUMULATE,
         augment=augment,
         guard=guard,
+        clip=build_clip(cfg),
+        head_warmup=build_head_warmup(cfg, model),
         options=StepOptions(precision=train.PRECISION, memory_format=train.MEMORY_FORMAT, compile=train.COMPILE, parallel=parallel),
         **more,
+    )
+
+
+def build_validation(cfg: "CfgNode", model: "Recognizer", average: "WeightAverage | None") -> dict[str, Any]:
+    """What validates in training, as the Trainer takes it: the network, its average beside it, or the average alone."""
+    train = cfg.CONFIG.TRAIN
+    tested = [model] if average is None else [average.model] if train.EMA.VALIDATE == "ema" else [model, average.model]
+    testers = zip(("tester", "average_tester"), (_build_tester(cfg, network) for network in tested), strict=False)
+    return {**dict(testers), "precise_batches": train.PRECISE_BN}
+
+
+def _build_tester(cfg: "CfgNode", model: "nn.Module") -> "Tester":
+    """What validates a network in training."""
+    from vidrec.engine.tester import Tester
+    from vidrec.utils import dist
+
+    return Tester(
+        model,
+        device=dist.device(),
+        mean=cfg.CONFIG.DATA.MEAN,
+        std=cfg.CONFIG.DATA.STD,
+        views_per_batch=cfg.CONFIG.VAL.BATCH_SIZE,
+        share_batches=True,
+        precision=cfg.CONFIG.VAL.PRECISION,
+        memory_format=cfg.CONFIG.TRAIN.MEMORY_FORMAT,
     )
 
 

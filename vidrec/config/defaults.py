@@ -68,6 +68,7 @@ def _train() -> Node:
     _optimizer(train)
     _learning_rate(train)
     _loss(train)
+    _recipe(train)
     train.RESUME = ""  # (new) '': start anew; auto: go on from the newest whole checkpoint of the run; or a checkpoint file
     train.RESUME_EPOCH = -1  # go on from the checkpoint of this epoch of the run; -1: from the beginning
     train.SEED = 0  # (new) of initialization, order, augmentation and dropout
@@ -95,6 +96,15 @@ def _optimizer(train: Node) -> None:
     train.DECAY_NORM_BIAS = True  # (new) False: no weight decay (and no adaptation of LARS) on norms and biases
     train.LAYER_DECAY = 1.0  # (new) factor on LR from each layer (stem, stage, neck, head) to the one before; 1.0: one LR everywhere
     train.HEAD_LR_MULT = 1.0  # (new) factor on LR in the head
+
+
+def _recipe(train: Node) -> None:
+    train.CLIP_NORM = 0.0  # (new) the gradients of a step are scaled down to this norm of all of them together; 0.0: never
+    train.CLIP_VALUE = 0.0  # (new) every number of the gradients is cut to at most this size; 0.0: never
+    train.HEAD_WARMUP_EPOCHS = 0  # (new) first epochs in which only the head trains
+    # (new) an average of the weights: decay per step (0.0: none), whether it is less at first, and which weights are validated: both or ema
+    train.EMA = Node({"DECAY": 0.0, "WARMUP": True, "VALIDATE": "both"})
+    train.PRECISE_BN = 0  # (new) training batches by which BatchNorm's statistics are renewed before a validation and at the end; 0: never
 
 
 def _learning_rate(train: Node) -> None:
@@ -241,6 +251,7 @@ def _model() -> Node:
     model.BN_EVAL = False  # BatchNorm uses its running statistics while training
     model.PARTIAL_BN = False  # BN_EVAL and BN_FROZEN for all BatchNorm layers but the first
     model.BN_FROZEN = False  # scale and bias of BatchNorm are not trained
+    model.SYNC_BN = False  # (new) BatchNorm over the clips of all processes instead of each one's own
     model.USE_AFFINE = False  # a fixed scale and bias per channel in place of BatchNorm
     model.FROZEN_STAGES = -1  # (new) not trained, BatchNorm keeps its statistics: 0: the stem; n: the stem and the first n stages; -1: none
     return model
@@ -273,7 +284,8 @@ def get_cfg_defaults() -> Config:
     cfg.CONFIG.TRAIN = _train()
     cfg.CONFIG.VAL = _val()
     cfg.CONFIG.TEST = _test()
-    cfg.CONFIG.INFERENCE = Node({"FEAT": False})  # the model returns pooled features instead of scores
+    # FEAT: the model returns pooled features instead of scores; EMA (new): test the average of the weights that a checkpoint holds
+    cfg.CONFIG.INFERENCE = Node({"FEAT": False, "EMA": False})
     cfg.CONFIG.DATA = _data()
     cfg.CONFIG.MODEL = _model()
     cfg.CONFIG.LOG = _log()

@@ -29,11 +29,49 @@ RECIPE_RULES: dict[str, Rule] = {
     f"{_TRAIN}WARMUP_EPOCHS": at_least(0),
     f"{_TRAIN}WARMUP_START_LR": at_least(0),
     f"{_TRAIN}WARMUP_TO_LR": at_least(0),
+    f"{_TRAIN}CLIP_NORM": at_least(0),
+    f"{_TRAIN}CLIP_VALUE": at_least(0),
+    f"{_TRAIN}HEAD_WARMUP_EPOCHS": at_least(0),
+    f"{_TRAIN}EMA.DECAY": _SHARE,
+    f"{_TRAIN}EMA.VALIDATE": one_of("both", "ema"),
+    f"{_TRAIN}PRECISE_BN": at_least(0),
 }
 
 
-def recipe_rules(train: CfgNode) -> Iterator[tuple[list[str], str]]:
+def recipe_rules(train: CfgNode, model: CfgNode) -> Iterator[tuple[list[str], str]]:
     """(the keys in play, what is wrong) for every rule that is broken."""
+    yield from _optimizer_rules(train)
+    yield from _norm_rules(train, model)
+    if train.CLIP_NORM and train.CLIP_VALUE:
+        yield (
+            [f"{_TRAIN}CLIP_NORM", f"{_TRAIN}CLIP_VALUE"],
+            (
+                f"CONFIG.TRAIN.CLIP_NORM is {train.CLIP_NORM:g} and CLIP_VALUE is {train.CLIP_VALUE:g};"
+            " gradients are clipped in one way: set one."
+            ),
+        )
+    if train.HEAD_WARMUP_EPOCHS >= train.EPOCH_NUM:
+        yield (
+            [f"{_TRAIN}HEAD_WARMUP_EPOCHS", f"{_TRAIN}EPOCH_NUM"],
+            (
+                f"CONFIG.TRAIN.HEAD_WARMUP_EPOCHS is {train.HEAD_WARMUP_EPOCHS} of {train.EPOCH_NUM} epochs (EPOCH_NUM);"
+            " the rest of the network"
+                " would never train: lower it, or freeze the network with CONFIG.MODEL.FROZEN_STAGES."
+            ),
+        )
+
+
+def _norm_rules(train: CfgNode, model: CfgNode) -> Iterator[tuple[list[str], str]]:
+    still = [f"CONFIG.MODEL.{key}" for key in ("BN_EVAL", "USE_AFFINE") if model[key]]
+    for key, on in (("CONFIG.MODEL.SYNC_BN", model.SYNC_BN), (f"{_TRAIN}PRECISE_BN", train.PRECISE_BN)):
+        if on and still:
+            yield (
+                [key, still[0]],
+                f"{key} is {on} and {still[0]} is True, which leaves no statistics to take from batches; set one of them.",
+            )
+
+
+def _optimizer_rules(train: CfgNode) -> Iterator[tuple[list[str], str]]:
     if train.NESTEROV and (train.OPTIMIZER != "SGD" or not train.MOMENTUM):
         yield (
             [f"{_TRAIN}{key}" for key in ("NESTEROV", "OPTIMIZER", "MOMENTUM")],

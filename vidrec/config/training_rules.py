@@ -32,7 +32,7 @@ TRAINING_RULES: dict[str, Rule] = {
 
 def training_rules(config: CfgNode) -> Iterator[tuple[list[str], str]]:
     """(the keys in play, what is wrong) for every rule that is broken."""
-    yield from recipe_rules(config.TRAIN)
+    yield from recipe_rules(config.TRAIN, config.MODEL)
     yield from _schedule_rules(config.TRAIN, config.LOG)
     yield from _batch_rules(config.TRAIN, config.DATA)
     yield from _loss_rules(config.TRAIN, config.DATA)

@@ -96,6 +96,7 @@ class Accuracies:
         map: mean of the average precisions of the classes; None where each video has one label.
         class_precisions: [K] the average precision of each class, None for the absent ones; None where each video has one label.
         loss: of training, of the videos that could be read; None where it was not asked for.
+        average: the same with the average of the weights; None where there is none, or where these are its accuracies.
     """
 
     top1: float
@@ -108,15 +109,20 @@ class Accuracies:
     map: float | None = None
     class_precisions: list[float | None] | None = None
     loss: float | None = None
+    average: "Accuracies | None" = None
 
     def numbers(self) -> dict[str, float]:
-        """What was measured, by name."""
+        """What was measured, by name; of the average of the weights with `ema_` before it."""
+        averaged = {} if self.average is None else self.average.numbers()
+        return self._own_numbers() | {f"ema_{name}": value for name, value in averaged.items()}
+
+    def _own_numbers(self) -> dict[str, float]:
         return {name: value for name in METRIC_NAMES if (value := getattr(self, name)) is not None}
 
     def text(self) -> str:
         """Example: `top-1 0.5000  top-5 1.0000  mean class 0.5000`"""
         names = METRIC_NAMES | {"top5": f"top-{self.k}"}
-        return "  ".join(f"{names[name]} {value:.4f}" for name, value in self.numbers().items())
+        return "  ".join(f"{names[name]} {value:.4f}" for name, value in self._own_numbers().items())
 
 
 def measure(result: VideoScores, *, targets: np.ndarray | None = None, loss: Loss | None = None) -> Accuracies:

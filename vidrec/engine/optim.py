@@ -7,11 +7,15 @@ from torch import nn, optim
 
 from vidrec.data.annotations import VideoTable
 from vidrec.data.build import build_multigrid, build_table
+from vidrec.engine.ema import WeightAverage
+from vidrec.engine.gradients import GradientClip
+from vidrec.engine.head_warmup import HeadWarmup
 from vidrec.engine.lars import LARS
 from vidrec.engine.log import logger
 from vidrec.engine.losses import Loss, SigmoidLoss, SoftmaxLoss, balanced_weights, weights_text
 from vidrec.engine.param_groups import make_groups
 from vidrec.engine.schedule import BatchScale, Schedule
+from vidrec.models.recognizer import Recognizer
 from vidrec.utils.dist import world_size
 from vidrec.utils.errors import ConfigError
 
@@ -64,6 +68,22 @@ def build_batch_scale(cfg: Any) -> BatchScale:
     """The clips of a step, and the factor on the learning rate that follows from them where that is asked for."""
     train = cfg.CONFIG.TRAIN
     return BatchScale(train.BATCH_SIZE, train.ACCUMULATE, world_size(), train.LR_SCALE_BATCH)
+
+
+def build_clip(cfg: Any) -> GradientClip:
+    """What bounds the gradients."""
+    return GradientClip(cfg.CONFIG.TRAIN.CLIP_NORM, cfg.CONFIG.TRAIN.CLIP_VALUE)
+
+
+def build_average(cfg: Any, model: nn.Module) -> WeightAverage | None:
+    """The average of the weights; None where the config has none."""
+    ema = cfg.CONFIG.TRAIN.EMA
+    return WeightAverage(model, decay=ema.DECAY, warmup=ema.WARMUP) if ema.DECAY else None
+
+
+def build_head_warmup(cfg: Any, model: Recognizer) -> HeadWarmup | None:
+    """What trains in the first epochs; None where the config does not begin with the head."""
+    return HeadWarmup(model, cfg.CONFIG.TRAIN.HEAD_WARMUP_EPOCHS) if cfg.CONFIG.TRAIN.HEAD_WARMUP_EPOCHS else None
 
 
 def build_schedule(cfg: Any) -> Schedule:

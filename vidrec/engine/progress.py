@@ -22,6 +22,7 @@ class StepReport:
         lr, lrs: learning rate of the first parameter group; of all by name or number where there are several.
         clips_per_s: of all processes together.
         data_share: share of the time in which the loop waited for data, 0 to 1.
+        grad_norm: of the newest update, before it was clipped; None where there was none yet.
         eta_s: seconds until the run ends, validation not counted.
         resident_mb, cuda_peak_mb: MiB in main memory now, and the most on the CUDA device so far, of the main process.
     """
@@ -38,6 +39,7 @@ class StepReport:
     eta_s: float
     resident_mb: float
     cuda_peak_mb: float | None = None
+    grad_norm: float | None = None
     lrs: Mapping[str, float] | None = None
 
 

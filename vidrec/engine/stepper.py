@@ -1,6 +1,6 @@
 """One step of training: the batches of a step through the network and back, and one update of the weights."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,6 +14,9 @@ from vidrec.data.transforms import normalize_clips
 from vidrec.engine.compiled import compiled
 from vidrec.engine.device import naming_operators
 from vidrec.engine.divergence import Guard
+from vidrec.engine.ema import WeightAverage
+from vidrec.engine.gradients import GradientClip
+from vidrec.engine.head_warmup import HeadWarmup
 from vidrec.engine.heartbeat import BACKWARD, BATCH, FORWARD, UPDATE, beat
 from vidrec.engine.log import logger
 from vidrec.engine.losses import Loss, SoftmaxLoss
@@ -63,8 +66,12 @@ class Stepper:
         augment: clips, labels and the plans of a batch on the device -> clips and labels [B], or shares [B, K] of mixed clips; None: as is.
         guard: asked before every update of the weights; None: every update happens.
         rank: of the process, in the seeds.
+        clip: of the gradients.
+        average: takes in the weights after every update; None: there is none.
+        head_warmup: what trains in an epoch; None: everything.
         network: the model wrapped where there are several processes.
         scaler: of the loss, with fp16.
+        grad_norm: [] of all gradients of the newest update, before they were clipped; None before the first.
     """
 
     model: nn.Module
@@ -79,16 +86,29 @@ class Stepper:
     guard: Guard | None = None
     rank: int = field(default_factory=rank)
     options: StepOptions = field(default_factory=StepOptions)
+    clip: GradientClip = field(default_factory=GradientClip)
+    average: WeightAverage | None = None
+    head_warmup: HeadWarmup | None = None
     network: nn.Module = field(init=False)
     scaler: GradScaler = field(init=False)
+    grad_norm: Tensor | None = field(default=None, init=False)
     _call: Callable[[Tensor], Tensor] = field(init=False)
     _seen_shapes: set[torch.Size] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         lay_out(self.model, self.options.memory_format)
-        self.network = wrap(self.model, self.options.parallel)
         self.scaler = make_scaler(self.options.precision, self.device)
+        self._wrap()
+
+    def _wrap(self) -> None:
+        self.network = wrap(self.model, self.options.parallel)
         self._call = compiled(self.network, self.options.compile)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Puts the network in training mode, with what trains in this epoch."""
+        if self.head_warmup is not None and self.head_warmup.begin_epoch(epoch):
+            self._wrap()  # DDP waits for the gradients of what trains now, and of nothing else
+        self.model.train()
 
     def step(self, batches: Sequence[ClipBatch], *, epoch: int, step: int) -> StepOutcome | None:
         """Updates the weights by the mean gradient of the batches of a step, over all processes. None where the guard left it out.
@@ -127,6 +147,12 @@ class Stepper:
         clips, labels = self._augmented(batch)
         return clips[:most].cpu(), labels[:most].cpu()
 
+    def clips(self, batches: Iterable[ClipBatch], epoch: int) -> Iterator[Tensor]:
+        """The clips [B, 3, T, S, S] of batches as the network takes them in training, for passes that update nothing."""
+        for place, batch in enumerate(batches):
+            torch.manual_seed(derive_seed(self.seed, epoch, place, self.rank))
+            yield self.inputs(batch)[0]
+
     def inputs(self, batch: ClipBatch) -> tuple[Tensor, Tensor]:
         """Clips [B, 3, T, S, S] float32 and their labels, on the device."""
         clips, labels = self._augmented(batch)
@@ -151,9 +177,11 @@ class Stepper:
         if self.guard is not None and not self.guard.allows(self.model, loss, batches, epoch=epoch, step=step, gradients=not scaled):
             self.scaler.update()
             return False
-        # Here the gradients are those that the update takes: the place to clip them.
+        self.grad_norm = self.clip.apply(self.model.parameters())
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update(self.model)
         return True
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The training loop, to be read from top to bottom."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +20,7 @@ from vidrec.engine.memory import memory_use
 from vidrec.engine.metrics import Accuracies, Averages, TrainMeter, measure
 from vidrec.engine.out_of_memory import naming_batch
 from vidrec.engine.param_groups import set_lr
+from vidrec.engine.precise_bn import renew_statistics
 from vidrec.engine.progress import StepReport, TrainDisplay, WaitClock
 from vidrec.engine.record import RunRecord
 from vidrec.engine.schedule import Schedule
@@ -47,9 +48,11 @@ class Trainer:
         train_loader: ClipBatch items; as many on every process.
         val_loader: EvalVideo items, every video on exactly one process; may be None with `val_freq` 0.
         num_val_videos: length of the validation list, over all processes.
-        tester: scores the validation videos with the same network.
+        tester: scores the validation videos with the same network, or with the average of its weights.
+        average_tester: scores them with the average as well; None: one of the two is enough.
         measure: what their scores are worth.
         best_metric: the number, of those that `measure` finds, by which a checkpoint is the best.
+        precise_batches: batches of the epoch by which BatchNorm's statistics are renewed before a validation and at the end; 0: they stay.
         val_freq, save_freq: epochs; 0 is never, otherwise the last epoch is always included.
         save_steps: steps of the run between checkpoints within epochs; 0: none.
         extras: what has a state for checkpoints beside network, optimizer, sums of the epoch and bad videos.
@@ -73,6 +76,8 @@ class Trainer:
     record: RunRecord
     measure: Callable[[VideoScores], Accuracies] = measure
     best_metric: str = "top1"
+    average_tester: Tester | None = None
+    precise_batches: int = 0
     save_steps: int = 0
     extras: Mapping[str, Stateful] = field(default_factory=dict)
     clip_freq: int = 0
@@ -142,28 +147,50 @@ class Trainer:
         """Exact accuracies over the whole validation list, the same on every process."""
         result = self.tester.run(self.val_loader, num_videos=self.num_val_videos, title="validation")
         measured = run_on_main(self.measure, result)
+        if self.average_tester is not None:
+            averaged = self.average_tester.run(self.val_loader, num_videos=self.num_val_videos, title="validation of the average")
+            measured = replace(measured, average=run_on_main(self.measure, averaged))
         self.record.validation(epoch, result, measured)
         place = f"epoch {epoch + 1}/{self.num_epochs} validation"
         logger.info("%s %s (%d videos, %d unreadable)", place, measured.text(), measured.num_videos, measured.num_failed)
+        if measured.average is not None:
+            logger.info("%s of the average of the weights %s", place, measured.average.text())
         return measured
 
     def _begin_epoch(self, epoch: int, first_step: int) -> int:
         """Sets the order of an epoch and the place in it, and returns how many steps it has."""
         self.train_sampler.set_epoch(epoch)
         self.train_sampler.skip_batches(first_step * self.stepper.batches_per_step)
-        self.stepper.model.train()
+        self.stepper.begin_epoch(epoch)
         beat(BATCH, epoch=epoch, step=first_step)
         return self.steps_of(epoch)
 
     def _end_epoch(self, epoch: int, lr: float) -> None:
         """Makes the processes equal again and records the averages of the epoch over all of them."""
         beat(REST, epoch=epoch, step=self.steps_of(epoch))
-        share_buffers(self.stepper.model)
+        if self.precise_batches and (is_due(epoch + 1, self.val_freq, self.num_epochs) or epoch + 1 == self.num_epochs):
+            self._renew_statistics(epoch)
+        for network in self._networks():
+            share_buffers(network)
         self.bad_videos.share()
         numbers = asdict(self.meter.total())
         self.meter.reset()
         self.record.epoch(epoch, lr=lr, **numbers)
         logger.info("epoch %d/%d training loss %.4f top1 %.4f", epoch + 1, self.num_epochs, numbers["loss"], numbers["top1"])
+
+    def _networks(self) -> list[nn.Module]:
+        """The network, and the one with the average of its weights where there is one."""
+        average = self.stepper.average
+        return [self.stepper.model] if average is None else [self.stepper.model, average.model]
+
+    def _renew_statistics(self, epoch: int) -> None:
+        """BatchNorm's statistics of the weights as they are now, by the first batches of the epoch."""
+        num_batches = min(self.precise_batches, self.train_sampler.steps_of(epoch))
+        for network in self._networks():
+            self.train_sampler.set_epoch(epoch)
+            for module, trained in zip(network.modules(), self.stepper.model.modules(), strict=True):
+                module.training = trained.training
+            renew_statistics(network, self.stepper.clips(self.train_loader, epoch), num_batches=num_batches)
 
     def _report(self, epoch: int, step: int, lr: float, *, averages: Averages, clock: WaitClock) -> StepReport:
         wait = clock.read()
@@ -181,6 +208,7 @@ class Trainer:
             clips_per_s=averages.clips * world_size() / wait.seconds,
             data_share=wait.waited / wait.seconds,
             eta_s=steps_left * self._pace[0] / self._pace[1],
+            grad_norm=None if self.stepper.grad_norm is None else self.stepper.grad_norm.item(),
             lrs=group_rates(self.stepper.optimizer),
             **memory_use(self.stepper.device)._asdict(),
         )

@@ -69,6 +69,19 @@ def read_weights(path: str | Path) -> WeightsContent:
     return WeightsContent(dict(content), layout if isinstance(layout, str) else "")
 
 
+def read_average(path: str | Path) -> dict[str, torch.Tensor]:
+    """The average of the weights in a checkpoint of vidrec, as a state dict. Raises WeightsError where the file has none."""
+    read_weights(path)  # says what is wrong with the file as such
+    content = _read_torch(Path(path)) if Path(path).suffix in (".pth", ".pt") else {}
+    average = content.get("extras", {}).get("ema") if isinstance(content.get("extras", {}), dict) else None
+    if average is None:
+        raise WeightsError(
+            f"{path} holds no average of the weights; it must be a checkpoint of a run with CONFIG.TRAIN.EMA.DECAY above 0. "
+            "Set CONFIG.INFERENCE.EMA False to test the weights themselves."
+        )
+    return dict(average["model"])
+
+
 def _read_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
