@@ -8,7 +8,7 @@ import torch
 
 from vidrec.commands import benchmark_data, benchmark_views
 from vidrec.commands.benchmark_data import Figures, check_pixels, main, report
-from vidrec.commands.benchmark_lines import Ratio, make_ratio
+from vidrec.commands.benchmark_lines import Ratio, decord_line, make_ratio
 from vidrec.commands.benchmark_loader import clips_per_second, keys_of, move, time_moving, worker_counts
 from vidrec.commands.pan_videos import HEIGHT, WIDTH, generate_videos
 from vidrec.data.annotations import VideoTable
@@ -143,6 +143,12 @@ def test_a_moved_batch_is_the_same_in_shared_memory(short_video):
 
 def test_a_loader_process_gives_clips(short_video):
     assert clips_per_second(clips_of(short_video), 1) > 0
+
+
+def test_a_line_that_decord_cannot_give_is_left_out_with_the_reason(tmp_path):
+    (tmp_path / "page.mp4").write_text("<html>not found</html>")
+    left_out = decord_line(clips_of(tmp_path / "page.mp4"), [tmp_path / "page.mp4"], 1)
+    assert left_out.startswith("no line for decord: 10 videos in a row cannot be read") and "page.mp4" in left_out
 
 
 def test_video_that_cannot_be_read_is_named(tmp_path, capsys):
