@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,12 @@ def read_class_names(path: str | Path, *, num_classes: int) -> list[str]:
         raise DataError(
             f"{path} has {len(names)} class names, but CONFIG.DATA.NUM_CLASSES is {num_classes}; there must be one line per class, "
             "in the order of the labels. Change the one or the other."
+        )
+    repeated = next((name for name, times in Counter(names).items() if times > 1), None)
+    if repeated is not None:
+        places = ", ".join(str(number) for number, name in enumerate(names) if name == repeated)
+        raise DataError(
+            f"{path} names the classes {places} (from 0) alike, {repeated!r}; each needs a name of its own. Rename all but one."
         )
     return names
 

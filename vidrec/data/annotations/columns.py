@@ -48,7 +48,10 @@ def has_header(path: Path) -> Header | None:
     with _open(path) as file:
         line = next(_content(file), "")
     for delimiter in (",", "\t", ";"):
-        names = [name.strip().lower() for name in next(csv.reader([line], delimiter=delimiter), [])]
+        try:
+            names = [name.strip().lower() for name in _split(line, delimiter)]
+        except ValueError:
+            return None
         places = {name: place for place, name in reversed(list(enumerate(names)))}
         found = [first_key(places, keys) for keys in (PATH, LABEL, NUM_FRAMES, START, END)]
         if found[0] and found[1]:
@@ -185,7 +188,7 @@ def _numbers(data: np.ndarray, bounds: _Bounds, column: int, plain: np.ndarray, 
 
 def _row(line: bytes, header: Header, classes: ClassMap) -> Row:
     """One row. Raises ValueError saying what is wrong with it."""
-    fields = next(csv.reader([line.decode("utf-8", "surrogateescape")], delimiter=header.delimiter))
+    fields = _split(line.decode("utf-8", "surrogateescape"), header.delimiter)
     if len(fields) != header.width:
         raise ValueError(f"the row has {len(fields)} of {header.width} fields; put fields that hold a delimiter in quotes. {CORRECT}")
     encoded = [field.strip().encode("utf-8", "surrogateescape") for field in fields]
@@ -197,6 +200,14 @@ def _row(line: bytes, header: Header, classes: ClassMap) -> Row:
     if header.start >= 0 and header.end >= 0 and (encoded[header.start] or encoded[header.end]):
         span, point = parse_span(encoded[header.start], encoded[header.end])
     return Row(encoded[header.path], labels, num_frames, span, point or (header.seconds and span != NO_SPAN))
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    """The fields of a line. Raises ValueError for one of 128 KiB, or a carriage return inside the line."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise ValueError(f"{line!r:.80} is no row of a table ({error}). {CORRECT}") from error
 
 
 def _count(text: str) -> int:

@@ -72,9 +72,8 @@ class _Text:
         if self.peek() != '"':
             raise self.error("Expecting property name enclosed in double quotes")
         key = self.value()
-        if self.peek() != ":":
-            raise self.error("Expecting ':' delimiter")
-        self.take()
+        if self.take() != ":":
+            raise self.error("Expecting ':' delimiter", -1)
         return key
 
     def value(self) -> Any:

@@ -76,6 +76,10 @@ def parse_line(line: bytes, form: Form, classes: ClassMap, *, first: bool) -> Ro
     path = unquoted(fields[0].strip())
     if not path:
         raise ValueError(f"{text_of(line)!r} has no path; wanted is {form}.")
+    if b"\r" in path:
+        raise ValueError(
+            f"{text_of(line)!r:.80} holds a carriage return; lines must end in a line feed, alone or after one. Convert the file."
+        )
     remedy = HEADER if first else CORRECT
     labels = classes.parse(fields[-1], remedy)
     if form.columns == 3:

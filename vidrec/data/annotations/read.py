@@ -48,11 +48,15 @@ def _checked_folder(path: Path, data_folder: str | Path) -> Path:
             "The annotation file is not given (''); it must be a text file. Set CONFIG.DATA.TRAIN_ANNO_PATH and CONFIG.DATA.VAL_ANNO_PATH."
         )
     if not path.is_file():
+        wrong = "is a folder" if path.is_dir() else "is no regular file" if path.exists() else "does not exist"
         raise DataError(
-            f"The annotation file {path} {'is a folder' if path.is_dir() else 'does not exist'}; a text file with lines `path label` "
+            f"The annotation file {path} {wrong}; a text file with lines `path label` "
             "(or a folder with a folder for each class) is wanted. Check CONFIG.DATA.TRAIN_ANNO_PATH and CONFIG.DATA.VAL_ANNO_PATH "
             f"(relative paths start at {Path.cwd()})."
         )
+    with path.open("rb") as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            raise DataError(f"The annotation file {path} is text in UTF-16; UTF-8 is wanted. Save it anew.")
     folder = Path(data_folder) if str(data_folder) else path.parent
     if not folder.is_dir():
         raise DataError(

@@ -43,9 +43,18 @@ def read_records(path: Path, classes: ClassMap, folder: Path) -> tuple[Rows, str
 
 
 def labels_file(path: Path) -> Path | None:
-    """The one file beside a JSON list that ends in labels.json, as Something-Something has it; None where there is none or several."""
-    found = [file for file in path.parent.glob("*labels.json") if file != path]
+    """The one file with class names beside a JSON list that ends in labels.json (Something-Something); None for none or several."""
+    found = [file for file in path.parent.glob("*labels.json") if file != path and _holds_names(file)]
     return found[0] if len(found) == 1 else None
+
+
+def _holds_names(file: Path) -> bool:
+    """Whether a file has class names; it may be another list, of which only the first entry is read."""
+    try:
+        entry = next(read_json(file, lambda block: None), None)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return entry is not None and (isinstance(entry[1], str) or (entry[0] != "" and isinstance(entry[1], int) and not _is_video(entry[0])))
 
 
 def _records(path: Path, seen: Callable[[bytes], None]) -> Iterator[tuple[str, Any]]:
@@ -76,19 +85,20 @@ class _Reader:
     def __init__(self, classes: ClassMap, folder: Path):
         self._classes, self._suffix = classes, _Suffix(folder)
         self._keys: dict[tuple[str, ...], _Keys] = {}
-        self._labels: dict[str, tuple[int, ...]] = {}
+        self._labels: dict[str | tuple[str], tuple[int, ...]] = {}
 
     def row(self, key: str, record: Any) -> Row:
         """The row of a record. Raises ValueError saying what is wrong with it."""
         if not isinstance(record, dict):
             if not key:
                 raise ValueError(f"{record!r:.80} is no record; wanted are {FORM}. {CORRECT}")
-            record = {"label": record}
+            return Row(_encoded(self._suffix.of(key)), self._parse(record))
         keys = self._keys.get(tuple(record)) or self._new_keys(record)
         if not keys.label:
             raise ValueError(f"{record!r:.80} has no label; wanted are {FORM}. {CORRECT}")
-        label = record[keys.label]
-        labels = self._parse(label if label.__class__ is str else _label_text(label))
+        labels = self._parse(record[keys.label])
+        if keys.path and not isinstance(record[keys.path], str):
+            raise ValueError(f"path {record[keys.path]!r:.80} is no text; wanted are {FORM}. {CORRECT}")
         named = _text(record[keys.path or keys.video_id]) if keys.path or keys.video_id else key
         name = named if keys.path else self._suffix.of(named)
         if not name:
@@ -97,7 +107,7 @@ class _Reader:
         span, point = NO_SPAN, False
         if keys.start and keys.end:
             span, point = parse_span(_text(record[keys.start]).encode(), _text(record[keys.end]).encode())
-        return Row(name.encode("utf-8", "surrogateescape"), labels, num_frames, span, point or (keys.seconds and span != NO_SPAN))
+        return Row(_encoded(name), labels, num_frames, span, point or (keys.seconds and span != NO_SPAN))
 
     def _new_keys(self, record: dict[str, Any]) -> _Keys:
         names = {name.lower(): name for name in record}
@@ -108,17 +118,26 @@ class _Reader:
             self._keys[tuple(record)] = keys
         return keys
 
-    def _parse(self, text: str) -> tuple[int, ...]:
-        labels = self._labels.get(text)
+    def _parse(self, label: Any) -> tuple[int, ...]:
+        known = label if label.__class__ is str else (repr(label),)  # 1 and True are equal, and only one of them is a label
+        labels = self._labels.get(known)
         if labels is None:
-            labels = self._classes.parse(text.encode())
+            text = ";".join(map(_text, label)) if isinstance(label, list) else _text(label)
+            labels = self._classes.parse(_encoded(text))
             if len(self._labels) < MAX_KEPT:
-                self._labels[text] = labels
+                self._labels[known] = labels
         return labels
 
 
-def _label_text(value: Any) -> str:
-    return ";".join(map(_text, value)) if isinstance(value, list) else _text(value)
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{text!r:.80} holds half a character ({error.reason}). {CORRECT}") from error
+
+
+def _is_video(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
 
 
 def _text(value: Any) -> str:
@@ -134,7 +153,7 @@ class _Suffix:
         self.folder, self._suffix = folder, None
 
     def of(self, name: str) -> str:
-        if not name or name.lower().endswith(SUFFIXES):
+        if not name or _is_video(name):
             return name
         if self._suffix is None:
             self._suffix = next((suffix for suffix in SUFFIXES if (self.folder / (name + suffix)).is_file()), SUFFIXES[0])
