@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from vidrec.engine.metric_lines import METRICS_FILE, PART_KINDS, read_entries
 from vidrec.engine.optim import build_optimizer, build_schedule
 from vidrec.engine.record import RunRecord
 from vidrec.engine.stepper import Stepper
+from vidrec.engine.stopping import Stop, Stopped, exit_status
 from vidrec.engine.tester import Tester
 from vidrec.engine.trainer import Trainer
 from vidrec.utils import dist
@@ -55,6 +57,9 @@ class Toy:
     max_bad_share: float = 1.0
     resume: str = ""
     save_steps: int = 0
+    stoppable: bool = False
+    max_hours: float = 0.0
+    signal_at: str = ""  # rank,epoch,step at which the process sends SIGTERM to itself, before the step; step -1: in the validation
     accumulate: int = 1
     lr: float = 0.05
     kill_at: str = ""  # epoch,step at which the process ends itself with SIGKILL
@@ -211,7 +216,7 @@ def parse(pairs: list[str]) -> Toy:
     return toy
 
 
-def make_trainer(toy: Toy, cfg) -> tuple[Trainer, RunState]:
+def make_trainer(toy: Toy, cfg, stop: Stop | None = None) -> tuple[Trainer, RunState]:
     folder = Path(toy.folder)
     seed_everything(cfg.CONFIG.TRAIN.SEED)
     model = ToyNet(toy.dropout, toy.batch_norm)
@@ -241,6 +246,7 @@ def make_trainer(toy: Toy, cfg) -> tuple[Trainer, RunState]:
         val_freq=2,
         save_freq=1,
         save_steps=toy.save_steps,
+        stop=stop or Stop(),
         display_freq=2,
         bad_videos=BadVideos(num_videos=toy.num_train, max_share=toy.max_bad_share),
         checkpointer=checkpointer,
@@ -294,14 +300,54 @@ def main(cfg) -> None:
     fail_as_asked(toy.fail)
     install_kills(toy)
     (Path(toy.folder).parent / "started").write_text(str(os.getpid()))
-    trainer, state = make_trainer(toy, cfg)
-    trainer.run(state)
+    trainer = train(toy, cfg)
     tester = Tester(trainer.stepper.model, device=torch.device("cpu"), mean=MEAN, std=STD, views_per_batch=2)
     result = tester.run(video_loader(3, bad=(4,)), num_videos=9)
     everyone = dist.all_gather_objects(digest(trainer.stepper.model))
     if result is not None:
         torch.save({"weights": trainer.stepper.model.state_dict(), "digests": everyone}, Path(toy.folder) / "final.pth")
         np.savez(Path(toy.folder) / "scores.npz", scores=result.scores, labels=result.labels)
+
+
+def train(toy: Toy, cfg) -> Trainer:
+    """A whole run, as the command has it."""
+    stop = Stop(max_hours=toy.max_hours)
+    with stop.listening() if toy.stoppable else nullcontext():
+        trainer, state = make_trainer(toy, cfg, stop)
+        if toy.signal_at:
+            send_signal(trainer, *map(int, toy.signal_at.split(",")))
+        try:
+            trainer.run(state)
+        except Stopped:
+            raise SystemExit(exit_status()) from None
+    return trainer
+
+
+def send_signal(trainer: Trainer, rank: int, epoch: int, step: int) -> None:
+    """Lets the process `rank` send SIGTERM to itself there."""
+    if dist.rank() != rank:
+        return
+    take, score = trainer.stepper.step, trainer.tester.run
+    now = [0]
+
+    def terminate():
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not trainer.stop.asked:  # it comes in through a thread
+            time.sleep(0.001)
+
+    def step_or_die(batches, *, epoch: int, step: int):
+        now[0] = epoch
+        if (epoch, step) == place:
+            terminate()
+        return take(batches, epoch=epoch, step=step)
+
+    def score_or_die(loader, **more):
+        if place == (now[0], -1):
+            terminate()
+        return score(loader, **more)
+
+    place = (epoch, step)
+    trainer.stepper.step, trainer.tester.run = step_or_die, score_or_die
 
 
 def fail_as_asked(fail: str) -> None:

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.commands.cli import config_parser, run_command
-from vidrec.utils.errors import CheckpointError, ConfigError, UserError
+from vidrec.utils.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
     from yacs.config import CfgNode
 
+    from vidrec.commands.train_weights import Weights
     from vidrec.data.mixing import BatchAugment
-    from vidrec.engine.checkpoint import Checkpointer, RunState
+    from vidrec.engine.checkpoint import RunState
     from vidrec.engine.divergence import Guard
     from vidrec.engine.record import RunRecord
+    from vidrec.engine.stopping import Stop
     from vidrec.engine.trainer import Trainer
-    from vidrec.models.recognizer import Recognizer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,11 +65,33 @@ def _logger_mistakes(names: Sequence[str]) -> list[str]:
 
 
 def train(cfg: "CfgNode") -> None:
-    """One process of a training run, from the run's folder to the last checkpoint. What can be wrong is opened first."""
+    """One process of a training run.
+
+    Raises:
+        SystemExit: with status `stopping.EXIT_STOPPED` where the run was asked to stop, and has been saved.
+    """
+    from vidrec.engine.log import logger
+    from vidrec.engine.stopping import Stop, Stopped, exit_status, requeue
+    from vidrec.utils import dist
+
+    stop = Stop(max_hours=cfg.CONFIG.TRAIN.MAX_HOURS)
+    with stop.listening():
+        try:
+            _train(cfg, stop)
+        except Stopped as stopped:
+            logger.info("stopped %s; the run goes on from there with CONFIG.TRAIN.RESUME auto", stopped)
+            if cfg.CONFIG.TRAIN.REQUEUE and dist.is_main():
+                requeue()
+            raise SystemExit(exit_status()) from None
+
+
+def _train(cfg: "CfgNode", stop: "Stop") -> None:
+    """From the run's folder to the last checkpoint. What can be wrong is opened first."""
     from vidrec.commands.multigrid_shapes import check_shapes, multigrid_text
     from vidrec.commands.run_facts import list_facts, run_facts
     from vidrec.commands.runs import log_difference, open_run
     from vidrec.commands.train_step import check_steps, choose_kernels
+    from vidrec.commands.train_weights import open_weights
     from vidrec.data.build import build_multigrid
     from vidrec.engine.log import logger
     from vidrec.engine.metric_lines import METRIC_NAMES
@@ -83,8 +105,8 @@ def train(cfg: "CfgNode") -> None:
     choose_kernels(cfg)
     data = _open_data(cfg)
     check_steps(cfg, data.sampler)
-    weights = _open_weights(cfg, folder)
-    trainer = _build_trainer(cfg, folder, data=data, weights=weights)
+    weights = open_weights(cfg, folder)
+    trainer = _build_trainer(cfg, folder, data=data, weights=weights, stop=stop)
     multigrid = build_multigrid(cfg)
     if multigrid:
         check_shapes(weights.model, multigrid, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg))
@@ -130,69 +152,7 @@ def _open_data(cfg: "CfgNode") -> _Data:
     return _Data(dataset.table, sampler, loader, val.dataset.table, val.loader)
 
 
-class _Weights(NamedTuple):
-    """Network and optimizer as the run starts or goes on, and where that is."""
-
-    model: "Recognizer"
-    optimizer: "Optimizer"
-    checkpointer: "Checkpointer"
-    start: "RunState"
-
-
-def _open_weights(cfg: "CfgNode", folder: Path) -> _Weights:
-    from vidrec.data.decoders import decoder_version
-    from vidrec.engine.checkpoint import Checkpointer
-    from vidrec.engine.optim import build_optimizer
-    from vidrec.models.build import build_model
-    from vidrec.utils import dist
-    from vidrec.utils.seed import seed_everything
-
-    checkpointer = Checkpointer(
-        folder / cfg.CONFIG.LOG.SAVE_DIR,
-        config=cfg.dump(),
-        seed=cfg.CONFIG.TRAIN.SEED,
-        decoder=decoder_version(cfg.CONFIG.DATA.DECODER),
-        keep_last=cfg.CONFIG.LOG.KEEP_LAST,
-    )
-    source = dist.run_on_main(_resume_source, cfg, checkpointer)
-    seed_everything(cfg.CONFIG.TRAIN.SEED)
-    model = build_model(cfg, load_weights=not source).to(dist.device())
-    optimizer = build_optimizer(cfg, model)
-    start = checkpointer.restore(source, model=model, optimizer=optimizer)
-    if source not in ("", "auto") and not _is_inside(source, checkpointer):
-        start.best = None  # the best checkpoint of the other run is not in this folder
-    return _Weights(model, optimizer, checkpointer, start)
-
-
-def _resume_source(cfg: "CfgNode", checkpointer: "Checkpointer") -> str:
-    """What `Checkpointer.restore` is to take: '' for a new run, 'auto', or a file.
-
-    Where failed processes are started again, the run's own newest checkpoint wins: a restarted process has the config of the first.
-
-    Raises:
-        CheckpointError: the run would overwrite the checkpoints of another one.
-    """
-    from vidrec.engine.launch import may_restart
-
-    train_cfg = cfg.CONFIG.TRAIN
-    if train_cfg.RESUME_EPOCH >= 0:
-        return str(checkpointer.epoch_path(train_cfg.RESUME_EPOCH))
-    if train_cfg.RESUME == "auto" or (may_restart() and checkpointer.files()):
-        return "auto" if checkpointer.files() else ""  # '': a run killed before its first checkpoint starts as it did then
-    if any(checkpointer.folder.glob("*.pth")) and not _is_inside(train_cfg.RESUME, checkpointer):
-        raise CheckpointError(
-            f"{checkpointer.folder} holds the checkpoints of an earlier run, which a new one would overwrite."
-            " Set CONFIG.TRAIN.RESUME auto to go on with it, or give the new run another CONFIG.LOG.EXP_NAME."
-        )
-    return train_cfg.RESUME
-
-
-def _is_inside(source: str, checkpointer: "Checkpointer") -> bool:
-    """Whether a checkpoint file is one of this run's own."""
-    return Path(source).resolve().parent == checkpointer.folder.resolve()
-
-
-def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weights) -> "Trainer":
+def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: "Weights", stop: "Stop") -> "Trainer":
     from vidrec.commands.runs import save_config
     from vidrec.commands.train_step import build_stepper, build_validation
     from vidrec.data.build import build_batch_augment
@@ -223,6 +183,7 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: _Weigh
         val_freq=val.FREQ,
         save_freq=log.SAVE_FREQ,
         save_steps=log.SAVE_STEPS,
+        stop=stop,
         display_freq=log.DISPLAY_FREQ,
         bad_videos=BadVideos(num_videos=len(data.table), max_share=cfg.CONFIG.DATA.MAX_BAD_SHARE),
         checkpointer=weights.checkpointer,

@@ -71,6 +71,8 @@ def _train() -> Node:
     _recipe(train)
     train.RESUME = ""  # (new) '': start anew; auto: go on from the newest whole checkpoint of the run; or a checkpoint file
     train.RESUME_EPOCH = -1  # go on from the checkpoint of this epoch of the run; -1: from the beginning
+    train.MAX_HOURS = 0.0  # (new) hours from the start after which the run saves and stops, to go on later; 0: no limit
+    train.REQUEUE = False  # (new) a run that is asked to stop puts its SLURM job into the queue again
     train.SEED = 0  # (new) of initialization, order, augmentation and dropout
     # (new) a loss or gradient that is not finite, on any process: stop: the run ends before the update; skip: the update is left out
     train.NAN_POLICY = "stop"
@@ -266,6 +268,7 @@ def _log() -> Node:
     log.EVAL_DIR = ""  # results of a test, below the run's folder; '': eval
     log.SAVE_FREQ = 1  # epochs between checkpoints; the last epoch and the best are always kept
     log.SAVE_STEPS = 0  # (new) steps of the run between checkpoints within epochs, of which the newest two are kept; 0: none
+    log.SAVE_MINUTES = 0.0  # (new) minutes between checkpoints within epochs; 0: none
     log.KEEP_LAST = 0  # (new) newest checkpoints that are kept, of epochs and within them; the best is kept beside them. 0: all of epochs
     log.DISPLAY_FREQ = 1  # iterations between log lines
     log.LEVEL = "DEBUG"  # DEBUG, INFO, WARNING or ERROR

@@ -128,6 +128,7 @@ RULES: dict[str, Rule] = {
     "CONFIG.LOG.EXP_NAME": Rule(bool, "a name; use_time takes the start time"),
     "CONFIG.LOG.SAVE_FREQ": at_least(1, "epoch"),
     "CONFIG.LOG.SAVE_STEPS": at_least(0),
+    "CONFIG.LOG.SAVE_MINUTES": at_least(0),
     "CONFIG.LOG.KEEP_LAST": at_least(0),
     "CONFIG.LOG.DISPLAY_FREQ": at_least(1, "iteration"),
     "CONFIG.LOG.LOGGERS": Rule(lambda names: all(map(_is_name, names)) and len(set(names)) == len(names), "a list of names, each once"),

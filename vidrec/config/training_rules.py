@@ -21,6 +21,7 @@ TRAINING_RULES: dict[str, Rule] = {
     ),
     "CONFIG.TRAIN.FOCAL_GAMMA": at_least(0),
     "CONFIG.TRAIN.RESUME_EPOCH": at_least(-1),
+    "CONFIG.TRAIN.MAX_HOURS": at_least(0),
     "CONFIG.TRAIN.SEED": Rule(lambda value: 0 <= value < 2**63, "from 0 to 2**63 - 1"),
     "CONFIG.TRAIN.NAN_POLICY": one_of("stop", "skip"),
     "CONFIG.TRAIN.NAN_SKIPS": at_least(1, "update"),

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from vidrec.engine.background import Background
 from vidrec.engine.checkpoint_file import manifest_path, plain_copy, read_checkpoint, remove_checkpoint, write_checkpoint
 from vidrec.engine.files import make_folder, remove_leftovers
 from vidrec.engine.same_run import refuse_other_config
-from vidrec.utils.dist import run_on_main, world_size
+from vidrec.utils.dist import is_main, run_on_main, world_size
 from vidrec.utils.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
@@ -60,15 +61,16 @@ class Checkpointer:
         folder: where the checkpoints are; made where missing.
         config: the resolved config as YAML text, kept in every checkpoint.
         decoder: what decodes the videos, with its version, kept in every checkpoint; another one gives slightly other frames.
+        save_minutes: minutes after which another checkpoint is due; 0: never.
         keep_last: the newest that are kept, older ones are removed once a new one is there; 0: all of epochs. The best is always kept.
 
     Raises:
         CheckpointError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, *, config: str, seed: int, decoder: str = "", keep_last: int = 0):
+    def __init__(self, folder: Path, *, config: str, seed: int, decoder: str = "", save_minutes: float = 0.0, keep_last: int = 0):
         self.folder, self.config, self.seed, self.decoder, self.keep_last = folder, config, seed, decoder, keep_last
-        self._writer = Background()
+        self._writer, self._every_s, self._since = Background(), save_minutes * 60, time.monotonic()
         run_on_main(self._prepare)
 
     def _prepare(self) -> None:
@@ -136,10 +138,19 @@ class Checkpointer:
             "versions": {"vidrec": vidrec.__version__, "torch": str(torch.__version__), "decoder": self.decoder},
         }
         run_on_main(self._start, paths, content)
+        self._since = time.monotonic()
 
     def finish(self) -> None:
         """Waits for what is being written. Raises CheckpointError, on every process, when it could not be."""
         run_on_main(self._writer.finish)
+
+    def due(self) -> bool:
+        """Whether save_minutes are over since the last save, or since this was last answered with yes; never but on the main process."""
+        now = time.monotonic()
+        if not (self._every_s and is_main()) or now - self._since < self._every_s:
+            return False
+        self._since = now
+        return True
 
     @property
     def failed(self) -> bool:

@@ -22,7 +22,10 @@ def renew_statistics(network: nn.Module, clips: Iterable[Tensor], *, num_batches
         clips: batches [B, 3, T, H, W] of this process, normalized; the same number on every process, at least `num_batches`.
     """
     buffers = {norm: (norm.running_mean, norm.running_var) for norm in get_bn_modules(network)}
+    steps = [(norm.num_batches_tracked, norm.num_batches_tracked.clone()) for norm in buffers]
     update_bn_stats(network, islice(clips, num_batches), num_batches)
+    for counted, trained in steps:
+        counted.copy_(trained)  # so that doing this twice changes nothing
     for norm, (mean, variance) in buffers.items():
         found = _pooled(norm.running_mean, norm.running_var)
         norm.running_mean, norm.running_var = mean.copy_(found[0]), variance.copy_(found[1])  # DDP hands out the tensors that it has seen

@@ -12,6 +12,7 @@ from vidrec.engine.log import logger
 from vidrec.engine.metric_lines import METRIC_NAMES
 from vidrec.engine.progress import duration_text
 from vidrec.engine.record import RunRecord
+from vidrec.engine.stopping import Stopped
 from vidrec.engine.totals import Part, RunTotals, run_totals
 from vidrec.utils.dist import is_main
 from vidrec.utils.errors import UserError
@@ -81,6 +82,8 @@ def ended_text(error: BaseException) -> str:
     """How a run ended that did not finish, in one line."""
     if isinstance(error, KeyboardInterrupt):
         return "stopped by Ctrl-C"
+    if isinstance(error, Stopped):
+        return f"stopped {error}"
     if isinstance(error, SystemExit):
         return f"stopped with exit code {error.code}"
     words = str(error).split("\n")[0]

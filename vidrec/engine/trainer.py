@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import torch.distributed as distributed
 from torch import nn
@@ -25,6 +25,7 @@ from vidrec.engine.progress import StepReport, TrainDisplay, WaitClock
 from vidrec.engine.record import RunRecord
 from vidrec.engine.schedule import Schedule
 from vidrec.engine.stepper import Stepper
+from vidrec.engine.stopping import Agreement, Interruptible, Stop, Stopped, Wishes
 from vidrec.engine.tester import Tester, VideoScores
 from vidrec.utils.dist import run_on_main, world_size
 
@@ -55,6 +56,7 @@ class Trainer:
         precise_batches: batches of the epoch by which BatchNorm's statistics are renewed before a validation and at the end; 0: they stay.
         val_freq, save_freq: epochs; 0 is never, otherwise the last epoch is always included.
         save_steps: steps of the run between checkpoints within epochs; 0: none.
+        stop: whether this process is asked to stop.
         extras: what has a state for checkpoints beside network, optimizer, sums of the epoch and bad videos.
         display_freq: steps between displays; reading the numbers waits for the device.
         clip_freq: epochs between pictures of the clips of an epoch's first batch, from the first epoch on; 0 is never.
@@ -79,9 +81,11 @@ class Trainer:
     average_tester: Tester | None = None
     precise_batches: int = 0
     save_steps: int = 0
+    stop: Stop = field(default_factory=Stop)
     extras: Mapping[str, Stateful] = field(default_factory=dict)
     clip_freq: int = 0
     meter: TrainMeter = field(init=False)
+    _agreement: Agreement = field(default_factory=Agreement, init=False)
     _pace: list[float] = field(default_factory=lambda: [0.0, 0.0], init=False)  # seconds, steps
 
     def __post_init__(self) -> None:
@@ -92,13 +96,17 @@ class Trainer:
 
         Raises:
             UserError: the loss has gone wrong (see `engine.divergence`), too many videos cannot be read, or a checkpoint cannot be written.
+            Stopped: a process was asked to stop; the run is saved and can go on from there.
         """
         hand_out(state, self._parts())
         for epoch in range(state.epoch, self.num_epochs):
-            state = self._train(epoch, state)
-            state, paths = RunState(epoch + 1, 0, state.best), []
+            trained = self._train(epoch, state)
+            state, paths = RunState(epoch + 1, 0, trained.best), []
             if is_due(epoch + 1, self.val_freq, self.num_epochs):
-                found = self.validate(epoch).numbers()[self.best_metric]
+                measured = self.validate(epoch)
+                if measured is None:
+                    self._stop(trained)  # the validation comes first when the run goes on
+                found = measured.numbers()[self.best_metric]
                 if state.best is None or found > state.best:
                     state.best = found
                     paths.append(self.checkpointer.best_path)
@@ -106,6 +114,7 @@ class Trainer:
                 paths.append(self.checkpointer.path(state))
             self._save(paths, state)
         self.checkpointer.finish()
+        self._agreement.settled()
         return state
 
     def _train(self, epoch: int, state: RunState) -> RunState:
@@ -130,7 +139,12 @@ class Trainer:
                 report = self._report(epoch, step, lr, averages=self.meter.read(), clock=clock)
                 display.show(report)
                 self.record.step(report)
-            if self.save_steps and (self._steps_before(epoch) + step + 1) % self.save_steps == 0:
+            agreed = self._agreement.on(Wishes(self.stop.asked, self.checkpointer.due(), self.checkpointer.failed))
+            if agreed.failed:
+                self.checkpointer.finish()
+            if agreed.stop:
+                self._stop(state)
+            if agreed.save or (self.save_steps and (self._steps_before(epoch) + step + 1) % self.save_steps == 0):
                 self._save([self.checkpointer.path(state)], state)
         display.close()
         self._end_epoch(epoch, self.schedule.lr(epoch, num_steps - 1, num_steps))
@@ -143,13 +157,17 @@ class Trainer:
     def _steps_before(self, epoch: int) -> int:
         return sum(map(self.steps_of, range(epoch)))
 
-    def validate(self, epoch: int) -> Accuracies:
-        """Exact accuracies over the whole validation list, the same on every process."""
-        result = self.tester.run(self.val_loader, num_videos=self.num_val_videos, title="validation")
-        measured = run_on_main(self.measure, result)
-        if self.average_tester is not None:
-            averaged = self.average_tester.run(self.val_loader, num_videos=self.num_val_videos, title="validation of the average")
-            measured = replace(measured, average=run_on_main(self.measure, averaged))
+    def validate(self, epoch: int) -> Accuracies | None:
+        """Exact accuracies over the whole validation list, the same on every process; None where one of them is asked to stop."""
+        videos, count = Interruptible(self.val_loader, self.stop), self.num_val_videos
+        try:
+            result = self.tester.run(videos, num_videos=count, title="validation")
+            measured = run_on_main(self.measure, result)
+            if self.average_tester is not None:
+                averaged = self.average_tester.run(videos, num_videos=count, title="validation of the average")
+                measured = replace(measured, average=run_on_main(self.measure, averaged))
+        except Stopped:
+            return None
         self.record.validation(epoch, result, measured)
         place = f"epoch {epoch + 1}/{self.num_epochs} validation"
         logger.info("%s %s (%d videos, %d unreadable)", place, measured.text(), measured.num_videos, measured.num_failed)
@@ -159,6 +177,8 @@ class Trainer:
 
     def _begin_epoch(self, epoch: int, first_step: int) -> int:
         """Sets the order of an epoch and the place in it, and returns how many steps it has."""
+        if first_step == 0:
+            self.meter.reset()
         self.train_sampler.set_epoch(epoch)
         self.train_sampler.skip_batches(first_step * self.stepper.batches_per_step)
         self.stepper.begin_epoch(epoch)
@@ -174,7 +194,6 @@ class Trainer:
             share_buffers(network)
         self.bad_videos.share()
         numbers = asdict(self.meter.total())
-        self.meter.reset()
         self.record.epoch(epoch, lr=lr, **numbers)
         logger.info("epoch %d/%d training loss %.4f top1 %.4f", epoch + 1, self.num_epochs, numbers["loss"], numbers["top1"])
 
@@ -212,6 +231,13 @@ class Trainer:
             lrs=group_rates(self.stepper.optimizer),
             **memory_use(self.stepper.device)._asdict(),
         )
+
+    def _stop(self, state: RunState) -> NoReturn:
+        """Saves and raises Stopped."""
+        path = self.checkpointer.path(state)
+        self._save([path], state)
+        self.checkpointer.finish()
+        raise Stopped(f"after step {state.step} of epoch {state.epoch + 1} ({self.stop.reason or 'as another process was asked'}): {path}")
 
     def _parts(self) -> dict[str, Stateful]:
         return {"stepper": self.stepper, "meter": self.meter, "bad_videos": self.bad_videos, **self.extras}
