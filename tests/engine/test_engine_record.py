@@ -72,7 +72,7 @@ def test_a_run_leaves_curves_pictures_and_a_table_in_tensorboard(tmp_path):
     trainer.record.finish({"final/best_top1": 0.75}, "finished")
     events = EventAccumulator(str(tmp_path / "tb_log"), size_guidance={"images": 0}).Reload()
     scalars = set(events.Tags()["scalars"])
-    steps = {"loss", "top1", "top5", "lr", "lrs/all", "lrs/head_biases", "clips_per_s", "data_share", "resident_mb", "eta_s", "epochs_done"}
+    steps = {"loss", "top1", "top5", "lr", "lrs/all", "lrs/head_biases", "clips_per_s", "data_share", "resident_mb", "eta_s", "grad_norm"}
     assert {f"step/{name}" for name in steps} <= scalars
     assert {"epoch/loss", "val/top1", "val/top5", "val/mean_class", "final/best_top1"} <= scalars
     assert not {tag for tag in scalars if tag.endswith(("/epoch", "/step", "/time"))}

@@ -1,6 +1,7 @@
 """summary.md: the page itself, and that every end of a run writes it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -64,6 +65,15 @@ def test_page_of_a_resumed_run_says_what_came_out_and_what_it_cost():
     assert "epoch 2 step 8 | 0:02:05 | finished |" in page and "epoch 1 | 1:00:00 | killed |" in page
     assert page.index("- `/v/a.mp4`: is cut") < page.index("- `/v/b.mp4`: is empty")
     assert len(page.splitlines()) < 60, "one page"
+
+
+def test_accuracies_of_the_average_of_the_weights_have_rows_of_their_own():
+    averaged = {f"ema_{name}": 0.25 for name in ("top1", "top5", "mean_class")}
+    totals = replace(TOTALS, last=val(3, 0.7) | averaged)
+    rows = [line for line in summary_text(facts(Path("runs/tiny")), totals, {}).splitlines() if line.startswith(("| best", "| last"))]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| best", "0.7500"], ["| last", "0.7000"], ["| last, average of the weights", "0.2500"],
+    ]  # fmt: skip
 
 
 def test_page_of_a_run_without_numbers_is_short_and_true():

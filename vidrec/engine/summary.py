@@ -136,8 +136,10 @@ def _result(facts: RunFacts, totals: RunTotals) -> list[str]:
         titles = ("validation", *(METRIC_NAMES[key] for key in measured), "after epoch", "unreadable", "views per video")
         lines += [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
         for name, entry in (("best", totals.best), ("last", totals.last)):
-            cells = [f"{entry[key]:.4f}" for key in measured]
-            lines.append(f"| {' | '.join([name, *cells, str(entry['epoch'] + 1), str(entry['failed']), facts.views])} |")
+            for row, prefix in ((name, ""), (f"{name}, average of the weights", "ema_")):
+                cells = [f"{entry[prefix + key]:.4f}" if prefix + key in entry else "" for key in measured]
+                if any(cells):
+                    lines.append(f"| {' | '.join([row, *cells, str(entry['epoch'] + 1), str(entry['failed']), facts.views])} |")
         lines += ["", f"Checkpoint of the best: `{facts.best_path}`; `tools/test_ddp_pytorch.py` tests it with more views."]
     else:
         lines.append("No validation has been made.")
