@@ -165,6 +165,7 @@ FINE_TUNED = {
     "i3d_nl5_resnet50_v1": "i3d_nl5_resnet50_v1_kinetics400",
     "i3d_resnet50_v1": "i3d_resnet50_v1_custom",
     "i3d_slow_resnet50_f32s2": "i3d_slow_resnet50_f32s2_custom",
+    "i3d_slow_resnet50_f32s2_strong": "i3d_slow_resnet50_f32s2_custom",
     "inceptionv1": "inceptionv1_kinetics400",
     "inceptionv3": "inceptionv3_kinetics400",
     "ircsn_v2_resnet152": "ircsn_v2_resnet152_f32s2_kinetics400",

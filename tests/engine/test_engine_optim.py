@@ -1,12 +1,16 @@
 """Optimizer and schedule from the config."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn, optim
 
+from vidrec import load_config
 from vidrec.config.defaults import get_cfg_defaults
 from vidrec.engine.lars import LARS
 from vidrec.engine.optim import build_optimizer, build_schedule
+from vidrec.models.build import build_model
 from vidrec.utils.errors import ConfigError
 
 
@@ -112,3 +116,16 @@ def test_fused_optimizer_is_asked_for(name):
     assert not build_optimizer(cfg, nn.Linear(2, 3)).param_groups[0]["fused"]
     cfg.CONFIG.TRAIN.FUSED_OPTIMIZER = True
     assert build_optimizer(cfg, nn.Linear(2, 3)).param_groups[0]["fused"] is True
+
+
+def test_shipped_recipe_lowers_rates_towards_the_input_and_decays_no_norm():
+    cfg = load_config(Path(__file__).resolve().parents[2] / "configs/custom/i3d_slow_resnet50_f32s2_strong.yaml")
+    with torch.device("meta"):
+        model = build_model(cfg, load_weights=False)
+    optimizer, schedule = build_optimizer(cfg, model), build_schedule(cfg)
+    groups = {group["name"]: (group["lr_scale"], group["weight_decay"]) for group in optimizer.param_groups}
+    assert groups["backbone 0"] == (0.75**5, 0.05) and groups["backbone 0, norms and biases"] == (0.75**5, 0.0)
+    assert groups["backbone 4"] == (0.75, 0.05) and groups["head"] == (1.0, 0.05)
+    assert [schedule.lr(epoch, step, 2) for epoch, step in [(0, 0), (1, 1), (3, 0), (29, 1)]] == pytest.approx(
+        [1e-6, 1.005e-4, 2e-4, 1.1684e-6], rel=1e-3
+    )
