@@ -20,6 +20,7 @@ COMMANDS = {
     "benchmark_train": "measure training steps: speed, parts, memory, and the share of what the device can do",
     "get_fps": "measure inference: clips and videos per second, and how long one clip takes",
     "make_performance_table": "write the table of training speeds into docs/performance.md",
+    "soak_elastic": "kill processes of small runs at random steps and compare how they end",
     "get_flops": "count multiply-adds, parameters and activations of a config's network",
     "list_models": "list the model zoo with clips, costs and published accuracies",
     "make_zoo_tables": "write the model zoo's costs and README",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vidrec.engine.files import atomic_file, free_bytes, room_text
+from vidrec.utils.archives import swelling
 from vidrec.utils.errors import CheckpointError
 
 _PARTS = ("model", "optimizer", "extras", "epoch", "step", "best", "seed", "config", "world_size", "versions")
@@ -120,6 +121,8 @@ def _damage(path: Path) -> str | None:
         entry = json.loads(manifest_path(path).read_bytes())
         bytes_then, sum_then = int(entry["bytes"]), str(entry["sha256"])
     except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, or itself cut short
+        if bomb := swelling(path):
+            return f"no file of torch.save ({bomb})"
         with zipfile.ZipFile(path) as archive:
             record = archive.testzip()  # torch.load itself takes a file with flipped bits without a word
         return None if record is None else f"damaged (wrong checksum of {record})"
@@ -128,7 +131,9 @@ def _damage(path: Path) -> str | None:
         return f"damaged ({size:,} bytes, of {bytes_then:,} in its manifest)"
     with open(path, "rb") as file:
         same = hashlib.file_digest(file, "sha256").hexdigest() == sum_then
-    return None if same else "damaged (its SHA-256 is not that of its manifest)"
+    if not same:
+        return "damaged (its SHA-256 is not that of its manifest)"
+    return f"no file of torch.save ({bomb})" if (bomb := swelling(path)) else None
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -153,7 +158,7 @@ def read_archive(path: Path) -> Any:
     Runs no code of the file.
 
     Raises:
-        CheckpointError: the file is missing or damaged, or holds more than tensors and plain values.
+        CheckpointError: the file is missing or damaged, a bomb, or holds more than tensors and plain values.
     """
     try:
         damage = _damage(path)

@@ -11,6 +11,7 @@ import torch
 
 from vidrec.models.weights.archive import ParamsMember
 from vidrec.models.weights.params import read_params, read_params_stream
+from vidrec.utils.archives import swelling
 from vidrec.utils.errors import WeightsError
 
 _KINDS = ".pth, .pt, .safetensors, .params or .zip"
@@ -83,6 +84,8 @@ def read_average(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def _read_torch(path: Path) -> Any:
+    if bomb := swelling(path):
+        raise WeightsError(f"{path} was not opened: {bomb}, which no file of torch.save does. Get it again from where it was published.")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # its file is read or refused below, in our words
