@@ -30,6 +30,7 @@ from vidrec.engine.losses import SoftmaxLoss
 from vidrec.engine.metric_lines import METRICS_FILE, PART_KINDS, read_entries
 from vidrec.engine.optim import build_optimizer, build_schedule
 from vidrec.engine.record import RunRecord
+from vidrec.engine.same_run import accumulated_for
 from vidrec.engine.stepper import Stepper
 from vidrec.engine.stopping import Stop, Stopped, exit_status
 from vidrec.engine.tester import Tester
@@ -223,7 +224,8 @@ def make_trainer(toy: Toy, cfg, stop: Stop | None = None) -> tuple[Trainer, RunS
     optimizer = build_optimizer(cfg, model)
     sampler = ToySampler(toy)
     loader = DataLoader(ToyClips(toy), batch_size=toy.batch, sampler=sampler, collate_fn=collate)
-    checkpointer = Checkpointer(folder / "checkpoints", config=cfg.dump(), seed=cfg.CONFIG.TRAIN.SEED)
+    clips = toy.batch * toy.accumulate * dist.world_size()
+    checkpointer = Checkpointer(folder / "checkpoints", config=cfg.dump(), seed=cfg.CONFIG.TRAIN.SEED, clips_per_step=clips)
     state = checkpointer.restore(toy.resume, model=model, optimizer=optimizer)
     common: dict[str, Any] = {"device": torch.device("cpu"), "mean": MEAN, "std": STD}
     trainer = Trainer(
@@ -231,7 +233,7 @@ def make_trainer(toy: Toy, cfg, stop: Stop | None = None) -> tuple[Trainer, RunS
             model=model,
             optimizer=optimizer,
             seed=cfg.CONFIG.TRAIN.SEED,
-            batches_per_step=toy.accumulate,
+            batches_per_step=accumulated_for(checkpointer.clips_per_step, batch_size=toy.batch, processes=dist.world_size()),
             loss=poisoned(toy.poison) if toy.poison else SoftmaxLoss(),
             guard=make_guard(toy, cfg),
             **common,

@@ -9,6 +9,7 @@ import resource
 import threading
 import time
 from collections import OrderedDict
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ import pytest
 import torch
 from torch import nn
 
+from vidrec.data.samplers import TrainSampler
 from vidrec.engine import checkpoint
 from vidrec.engine.checkpoint import Checkpointer, RunState, hand_out
 from vidrec.engine.checkpoint_file import manifest_path, plain_copy, read_checkpoint, write_checkpoint
+from vidrec.engine.same_run import accumulated_for
 from vidrec.utils.errors import CheckpointError
 
 CONFIG = "CONFIG:\n  TRAIN: {LR: 0.1, EPOCH_NUM: 3, RESUME: ''}\n  LOG: {LEVEL: DEBUG}\nDDP_CONFIG: {GPU: 0}\n"
@@ -34,7 +37,7 @@ def parts(width=3):
 
 
 def checkpointer(folder, config=CONFIG):
-    return Checkpointer(folder, config=config, seed=0)
+    return Checkpointer(folder, config=config, seed=0, clips_per_step=8)
 
 
 def write(run, path, state, **more):
@@ -313,7 +316,7 @@ def test_a_plain_copy_shares_nothing_and_keeps_strides():
 
 
 def test_the_newest_of_all_kinds_are_kept_and_the_best(tmp_path):
-    run = Checkpointer(tmp_path, config=CONFIG, seed=0, keep_last=2)
+    run = Checkpointer(tmp_path, config=CONFIG, seed=0, clips_per_step=8, keep_last=2)
     run.save([run.best_path], RunState(1), **parts())
     for state in (RunState(1), RunState(1, 5), RunState(2), RunState(2, 5)):
         run.save([run.path(state)], state, **parts())
@@ -336,20 +339,64 @@ def test_scraps_of_a_killed_run_are_removed_at_the_start(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_going_on_with_fewer_processes_is_said(tmp_path, caplog):
-    run = saved(tmp_path, 1)
-    content = read_checkpoint(run.epoch_path(1)) | {"world_size": 2}
+def with_batches(batch_size, accumulate):
+    return CONFIG.replace("LR: 0.1", f"LR: 0.1, BATCH_SIZE: {batch_size}, ACCUMULATE: {accumulate}")
+
+
+def test_another_number_of_processes_may_bring_other_batches_and_keeps_the_clips_of_a_step(tmp_path, caplog):
+    run = checkpointer(tmp_path, with_batches(4, 1))
+    write(run, run.epoch_path(1), RunState(1))
+    other = checkpointer(tmp_path, with_batches(2, 2))
+    with pytest.raises(CheckpointError, match=r"BATCH_SIZE was 4 and is now 2"):
+        other.restore("auto", **parts())
+    content = read_checkpoint(run.epoch_path(1)) | {"world_size": 2, "clips_per_step": 16}
     write_checkpoint(run.epoch_path(1), content)
-    run.restore("auto", **parts())
-    assert "the run was made by 2 processes and goes on with 1" in caplog.text
+    other.restore("auto", **parts())
+    assert other.clips_per_step == 16
+    assert "the run was made by 2 processes and goes on with 1: the clips of each step stay the same" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("clips", "batch_size", "processes", "accumulated"), [(16, 8, 2, 1), (16, 8, 1, 2), (16, 4, 4, 1), (96, 8, 3, 4)]
+)
+def test_batches_that_make_up_a_step(clips, batch_size, processes, accumulated):
+    assert accumulated_for(clips, batch_size=batch_size, processes=processes) == accumulated
+
+
+@pytest.mark.parametrize(("clips", "batch_size", "processes"), [(16, 8, 3), (16, 8, 4), (16, 6, 1)])
+def test_a_step_that_cannot_be_made_up_is_refused(clips, batch_size, processes):
+    with pytest.raises(CheckpointError, match=rf"had {clips} clips; .*BATCH_SIZE {batch_size} in {processes} processes cannot make"):
+        accumulated_for(clips, batch_size=batch_size, processes=processes)
+
+
+@pytest.mark.parametrize(("processes", "batch_size"), [(1, 4), (4, 2), (4, 1), (8, 1)])
+def test_global_batches_are_the_same_for_any_number_of_processes(processes, batch_size):
+    """103 videos in steps of 8 clips, made by two processes with 4 each; the others go on after every step of the epoch."""
+
+    def steps(world_size, batch_size, skipped=0):
+        accumulated = accumulated_for(8, batch_size=batch_size, processes=world_size)
+        samplers = [TrainSampler(103, batch_size, rank=rank, world_size=world_size, seed=3) for rank in range(world_size)]
+        found = []
+        for sampler in samplers:
+            sampler.set_epoch(5)
+            sampler.skip_batches(skipped * accumulated)
+            batches = iter(list(sampler.batches()))
+            whole = zip(*[batches] * accumulated, strict=False)
+            found.append([sorted((key.position, key.index) for batch in step for key in batch) for step in whole])
+        return [sorted(chain(*parts)) for parts in zip(*found, strict=True)]
+
+    expected = steps(2, 4)
+    assert len(expected) == 12 and len({position for step in expected for position, _ in step}) == 96
+    for done in range(12):
+        assert expected[:done] + steps(processes, batch_size, done) == expected
 
 
 def test_going_on_with_another_decoder_is_said(tmp_path, caplog):
     caplog.set_level("WARNING", "vidrec")
-    run = Checkpointer(tmp_path, config=CONFIG, seed=0, decoder="auto (av 18.1.0)")
+    run = Checkpointer(tmp_path, config=CONFIG, seed=0, clips_per_step=8, decoder="auto (av 18.1.0)")
     write(run, run.epoch_path(1), RunState(1, 0, 0.5))
     assert read_checkpoint(run.epoch_path(1))["versions"]["decoder"] == "auto (av 18.1.0)"
     run.restore("auto", **parts())
     assert caplog.text == ""
-    Checkpointer(tmp_path, config=CONFIG, seed=0, decoder="auto (av 19.0.0)").restore("auto", **parts())
+    Checkpointer(tmp_path, config=CONFIG, seed=0, clips_per_step=8, decoder="auto (av 19.0.0)").restore("auto", **parts())
     assert "the run decoded its videos with auto (av 18.1.0) and goes on with auto (av 19.0.0): their frames may differ" in caplog.text

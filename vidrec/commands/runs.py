@@ -94,6 +94,15 @@ def with_key(cfg: CfgNode, key: str, value: str) -> CfgNode:
     return changed
 
 
+def with_accumulate(cfg: CfgNode, accumulate: int) -> CfgNode:
+    """A frozen copy of the config with another value of TRAIN.ACCUMULATE."""
+    changed = cfg.clone()
+    changed.defrost()
+    changed.CONFIG.TRAIN.ACCUMULATE = accumulate
+    changed.freeze()
+    return changed
+
+
 def open_run(cfg: CfgNode) -> tuple[CfgNode, Path]:
     """Makes the run's folder and sends messages to its log file; all processes agree on the main one's name for it.
 

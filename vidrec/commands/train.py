@@ -89,7 +89,7 @@ def _train(cfg: "CfgNode", stop: "Stop") -> None:
     """From the run's folder to the last checkpoint. What can be wrong is opened first."""
     from vidrec.commands.multigrid_shapes import check_shapes, multigrid_text
     from vidrec.commands.run_facts import list_facts, run_facts
-    from vidrec.commands.runs import log_difference, open_run
+    from vidrec.commands.runs import log_difference, open_run, with_accumulate
     from vidrec.commands.train_step import check_steps, choose_kernels
     from vidrec.commands.train_weights import open_weights
     from vidrec.data.build import build_multigrid
@@ -104,8 +104,9 @@ def _train(cfg: "CfgNode", stop: "Stop") -> None:
     log_difference(cfg)
     choose_kernels(cfg)
     data = _open_data(cfg)
-    check_steps(cfg, data.sampler)
     weights = open_weights(cfg, folder)
+    cfg = with_accumulate(cfg, weights.accumulated)
+    check_steps(cfg, data.sampler)
     trainer = _build_trainer(cfg, folder, data=data, weights=weights, stop=stop)
     multigrid = build_multigrid(cfg)
     if multigrid:

@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
 
 class Weights(NamedTuple):
-    """Network and optimizer as the run starts or goes on, and where that is."""
+    """Network and optimizer as the run starts or goes on, where that is, and the batches that each process accumulates for a step."""
 
     model: "Recognizer"
     optimizer: "Optimizer"
     checkpointer: "Checkpointer"
     start: "RunState"
+    accumulated: int
 
 
 def open_weights(cfg: "CfgNode", folder: Path) -> Weights:
     from vidrec.data.decoders import decoder_version
     from vidrec.engine.checkpoint import Checkpointer
-    from vidrec.engine.optim import build_optimizer
+    from vidrec.engine.optim import build_batch_scale, build_optimizer
     from vidrec.models.build import build_model
     from vidrec.utils import dist
     from vidrec.utils.seed import seed_everything
@@ -34,6 +35,7 @@ def open_weights(cfg: "CfgNode", folder: Path) -> Weights:
         folder / cfg.CONFIG.LOG.SAVE_DIR,
         config=cfg.dump(),
         seed=cfg.CONFIG.TRAIN.SEED,
+        clips_per_step=build_batch_scale(cfg).clips,
         decoder=decoder_version(cfg.CONFIG.DATA.DECODER),
         save_minutes=cfg.CONFIG.LOG.SAVE_MINUTES,
         keep_last=cfg.CONFIG.LOG.KEEP_LAST,
@@ -45,7 +47,27 @@ def open_weights(cfg: "CfgNode", folder: Path) -> Weights:
     start = checkpointer.restore(source, model=model, optimizer=optimizer)
     if source not in ("", "auto") and not _is_inside(source, checkpointer):
         start.best = None  # the best checkpoint of the other run is not in this folder
-    return Weights(model, optimizer, checkpointer, start)
+    return Weights(model, optimizer, checkpointer, start, _accumulated(cfg, checkpointer.clips_per_step))
+
+
+def _accumulated(cfg: "CfgNode", clips_per_step: int) -> int:
+    """ACCUMULATE, or what takes its place where the run goes on with another number of processes."""
+    from vidrec.engine.log import logger
+    from vidrec.engine.same_run import accumulated_for
+    from vidrec.utils import dist
+
+    train = cfg.CONFIG.TRAIN
+    accumulated = accumulated_for(clips_per_step, batch_size=train.BATCH_SIZE, processes=dist.world_size())
+    if accumulated == train.ACCUMULATE:
+        return accumulated
+    if train.MULTIGRID.USE_SHORT_CYCLE:
+        raise CheckpointError(
+            f"A step of the run had {clips_per_step} clips, for which {dist.world_size()} processes would accumulate {accumulated} batches "
+            "each; with CONFIG.TRAIN.MULTIGRID.USE_SHORT_CYCLE that must be 1. Go on with the number of processes of before."
+        )
+    text = "%d batches are accumulated, for steps of %d clips as before (ACCUMULATE: %d)"
+    logger.info(text, accumulated, clips_per_step, train.ACCUMULATE)
+    return accumulated
 
 
 def _resume_source(cfg: "CfgNode", checkpointer: "Checkpointer") -> str:

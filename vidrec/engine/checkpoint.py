@@ -16,7 +16,7 @@ import vidrec
 from vidrec.engine.background import Background
 from vidrec.engine.checkpoint_file import manifest_path, plain_copy, read_checkpoint, remove_checkpoint, write_checkpoint
 from vidrec.engine.files import make_folder, remove_leftovers
-from vidrec.engine.same_run import refuse_other_config
+from vidrec.engine.same_run import BATCH_KEYS, refuse_other_config
 from vidrec.utils.dist import is_main, run_on_main, world_size
 from vidrec.utils.errors import CheckpointError
 
@@ -60,6 +60,7 @@ class Checkpointer:
     Args:
         folder: where the checkpoints are; made where missing.
         config: the resolved config as YAML text, kept in every checkpoint.
+        clips_per_step: over all processes; a run that goes on keeps that of its checkpoint, in the attribute of this name.
         decoder: what decodes the videos, with its version, kept in every checkpoint; another one gives slightly other frames.
         save_minutes: minutes after which another checkpoint is due; 0: never.
         keep_last: the newest that are kept, older ones are removed once a new one is there; 0: all of epochs. The best is always kept.
@@ -68,8 +69,11 @@ class Checkpointer:
         CheckpointError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, *, config: str, seed: int, decoder: str = "", save_minutes: float = 0.0, keep_last: int = 0):
+    def __init__(
+        self, folder: Path, *, config: str, seed: int, clips_per_step: int, decoder: str = "", save_minutes: float = 0.0, keep_last: int = 0
+    ):
         self.folder, self.config, self.seed, self.decoder, self.keep_last = folder, config, seed, decoder, keep_last
+        self.clips_per_step = clips_per_step
         self._writer, self._every_s, self._since = Background(), save_minutes * 60, time.monotonic()
         run_on_main(self._prepare)
 
@@ -135,6 +139,7 @@ class Checkpointer:
             "seed": self.seed,
             "config": self.config,
             "world_size": world_size(),
+            "clips_per_step": self.clips_per_step,
             "versions": {"vidrec": vidrec.__version__, "torch": str(torch.__version__), "decoder": self.decoder},
         }
         run_on_main(self._start, paths, content)
@@ -194,11 +199,9 @@ class Checkpointer:
                 f"The checkpoint is of another network or optimizer than the config's ({reason}); resume with its own config."
             ) from error
         if content["world_size"] != world_size():
-            logger.warning(
-                "the run was made by %d processes and goes on with %d: the batch of a step changes with them, and the result too",
-                content["world_size"],
-                world_size(),
-            )
+            text = "the run was made by %d processes and goes on with %d: the clips of each step stay the same, and the last digits do not"
+            logger.warning(text, content["world_size"], world_size())
+        self.clips_per_step = content["clips_per_step"]
         return RunState(content["epoch"], content["step"], content["best"], content["extras"])
 
     def _find(self, source: str) -> dict[str, Any] | None:
@@ -208,7 +211,8 @@ class Checkpointer:
         if content is None:
             logger.info("no checkpoint in %s yet: the run starts from the beginning", self.folder)
             return None
-        refuse_other_config(yaml.safe_load(content["config"]), yaml.safe_load(self.config))
+        free = BATCH_KEYS if content["world_size"] != world_size() else ()
+        refuse_other_config(yaml.safe_load(content["config"]), yaml.safe_load(self.config), free=free)
         before = content["versions"].get("decoder", self.decoder)
         if before != self.decoder:
             logger.warning("the run decoded its videos with %s and goes on with %s: their frames may differ a little", before, self.decoder)

@@ -15,7 +15,7 @@ from vidrec.engine.files import atomic_file, free_bytes, room_text
 from vidrec.utils.archives import swelling
 from vidrec.utils.errors import CheckpointError
 
-_PARTS = ("model", "optimizer", "extras", "epoch", "step", "best", "seed", "config", "world_size", "versions")
+_PARTS = ("model", "optimizer", "extras", "epoch", "step", "best", "seed", "config", "world_size", "clips_per_step", "versions")
 _MARGIN = 1.2  # of the bytes of the tensors: what must be free before a file is begun
 
 

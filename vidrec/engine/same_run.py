@@ -1,6 +1,6 @@
 """Whether a config is that of the run to go on with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vidrec.utils.errors import CheckpointError
@@ -30,10 +30,31 @@ FREE_KEYS = (
 )
 
 
-def refuse_other_config(saved: dict[str, Any], current: dict[str, Any]) -> None:
-    """Raises CheckpointError naming every key that differs and may not."""
+# They may change with the number of processes, as long as the clips of a step stay the same.
+BATCH_KEYS = ("CONFIG.TRAIN.BATCH_SIZE", "CONFIG.TRAIN.ACCUMULATE")
+
+
+def accumulated_for(clips: int, *, batch_size: int, processes: int) -> int:
+    """The batches that a process accumulates so that a step has as many clips over all processes as it had.
+
+    Raises:
+        CheckpointError: they cannot be shared out so.
+
+    Example: 16 clips in batches of 8 -> 1 of two processes, 2 of one
+    """
+    accumulated, rest = divmod(clips, batch_size * processes)
+    if rest or not accumulated:
+        raise CheckpointError(
+            f"A step of the run had {clips} clips; CONFIG.TRAIN.BATCH_SIZE {batch_size} in {processes} processes cannot make that up, "
+            f"since it must be a multiple of {batch_size * processes}. Go on with another number of processes or a lower BATCH_SIZE."
+        )
+    return accumulated
+
+
+def refuse_other_config(saved: dict[str, Any], current: dict[str, Any], *, free: Sequence[str] = ()) -> None:
+    """Raises CheckpointError naming every key that differs and may not; those of `free` may too."""
     old, new = dict(_flat(saved)), dict(_flat(current))
-    differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _is_free(key)]
+    differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _is_free(key) and key not in free]
     if differing:
         rows = [f"  - {key} was {old.get(key, 'not set')!r} and is now {new.get(key, 'not set')!r}" for key in differing]
         remedy = "Set these back, or start a new run with another CONFIG.LOG.EXP_NAME."
