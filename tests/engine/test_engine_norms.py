@@ -8,6 +8,7 @@ from two_processes import run_by_two
 
 from vidrec.engine.precise_bn import renew_statistics
 from vidrec.engine.sync_norm import HostSyncBatchNorm, sync_norms
+from vidrec.models.layers.split_norm import split_norms
 from vidrec.utils.errors import ConfigError
 
 
@@ -106,3 +107,13 @@ def test_statistics_are_pooled_over_processes(tmp_path):
     for name in ("1.running_mean", "1.running_var"):
         assert torch.equal(first[name], second[name])
         assert torch.allclose(first[name], whole[name], rtol=1e-5)
+
+
+def test_precise_statistics_of_a_norm_over_parts_are_those_of_the_whole_batches():
+    plain, parts = network(), network()
+    split_norms(parts, 2)
+    renew_statistics(plain[:2].train(), clips(8).split(4), num_batches=2)
+    renew_statistics(parts.train(), clips(8).split(4), num_batches=2)
+    assert torch.allclose(parts[1].running_mean, plain[1].running_mean, atol=1e-6)
+    assert torch.allclose(parts[1].running_var, plain[1].running_var, atol=1e-5)
+    assert parts[1].num_parts == 2

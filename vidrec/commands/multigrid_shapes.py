@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from vidrec.data.samplers import TrainSampler
 
 
-def multigrid_text(multigrid: "Multigrid", sampler: "TrainSampler", *, num_epochs: int, num_frames: int) -> str:
+def multigrid_text(multigrid: "Multigrid", sampler: "TrainSampler", *, num_epochs: int, num_frames: int, norm_clips: int) -> str:
     """Steps, learning rate and batches of every stage, one line each.
 
     Args:
         num_frames: of a full clip.
+        norm_clips: over which BatchNorm takes its statistics; 0: those of all processes.
     """
-    lines = ["multigrid training; BatchNorm takes its statistics from each process's batch as it is:"]
+    parts = f"parts of {norm_clips} clip{'' if norm_clips == 1 else 's'}" if norm_clips else "the clips of all processes"
+    lines = [f"multigrid training; BatchNorm takes its statistics over {parts}:"]
     for first, last in multigrid.stages(num_epochs):
         batches = ", ".join(
             f"{sampler.batch_size * step.batch_scale} clips of {num_frames // step.shape.frame_step} x {step.shape.crop_size}^2"
@@ -30,8 +32,11 @@ def multigrid_text(multigrid: "Multigrid", sampler: "TrainSampler", *, num_epoch
     return "\n".join(lines)
 
 
-def check_shapes(model: "nn.Module", multigrid: "Multigrid", *, num_epochs: int, num_frames: int) -> None:
-    """Lets the network pass a clip of every shape on the meta device, where nothing is computed.
+def check_shapes(model: "nn.Module", multigrid: "Multigrid", *, batch_size: int, num_epochs: int, num_frames: int) -> None:
+    """Lets the network pass a batch of every shape on the meta device, where nothing is computed.
+
+    Args:
+        batch_size: clips of the smallest batch.
 
     Raises:
         ConfigError: naming every shape that the network cannot take.
@@ -42,7 +47,7 @@ def check_shapes(model: "nn.Module", multigrid: "Multigrid", *, num_epochs: int,
     state = {name: tensor.to("meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
     mistakes = []
     for step in _shapes(multigrid, num_epochs):
-        size = (2, 3, num_frames // step.shape.frame_step, step.shape.crop_size, step.shape.crop_size)
+        size = (batch_size * step.batch_scale, 3, num_frames // step.shape.frame_step, step.shape.crop_size, step.shape.crop_size)
         try:
             with torch.no_grad():
                 functional_call(model, state, torch.empty(size, device="meta"))

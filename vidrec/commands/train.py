@@ -90,7 +90,7 @@ def _train(cfg: "CfgNode", stop: "Stop") -> None:
     from vidrec.commands.multigrid_shapes import check_shapes, multigrid_text
     from vidrec.commands.run_facts import list_facts, run_facts
     from vidrec.commands.runs import log_difference, open_run, with_accumulate
-    from vidrec.commands.train_step import check_steps, choose_kernels
+    from vidrec.commands.train_step import check_steps, choose_kernels, norm_clips
     from vidrec.commands.train_weights import open_weights
     from vidrec.data.build import build_multigrid
     from vidrec.engine.log import logger
@@ -110,8 +110,9 @@ def _train(cfg: "CfgNode", stop: "Stop") -> None:
     trainer = _build_trainer(cfg, folder, data=data, weights=weights, stop=stop)
     multigrid = build_multigrid(cfg)
     if multigrid:
-        check_shapes(weights.model, multigrid, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg))
-        logger.info(multigrid_text(multigrid, data.sampler, num_epochs=trainer.num_epochs, num_frames=_num_frames(cfg)))
+        shapes = {"num_epochs": trainer.num_epochs, "num_frames": cfg.CONFIG.DATA.CLIP_LEN * cfg.CONFIG.DATA.NUM_SEGMENT}
+        check_shapes(weights.model, multigrid, batch_size=data.sampler.batch_size, **shapes)
+        logger.info(multigrid_text(multigrid, data.sampler, norm_clips=norm_clips(cfg), **shapes))
     most = "up to " if multigrid else ""
     steps, device = data.sampler.max_batches // cfg.CONFIG.TRAIN.ACCUMULATE, trainer.stepper.device
     logger.info("%d epochs of %s%d steps on %d x %s", trainer.num_epochs, most, steps, dist.world_size(), device)
@@ -124,11 +125,6 @@ def _train(cfg: "CfgNode", stop: "Stop") -> None:
     if state.best is not None:
         name = METRIC_NAMES[trainer.best_metric]
         logger.info("best validation %s %.4f (one view per video): %s", name, state.best, trainer.checkpointer.best_path)
-
-
-def _num_frames(cfg: "CfgNode") -> int:
-    """Frames of a full training clip."""
-    return cfg.CONFIG.DATA.CLIP_LEN * cfg.CONFIG.DATA.NUM_SEGMENT
 
 
 class _Data(NamedTuple):

@@ -40,7 +40,7 @@ def build_stepper(
         more: goes to the Stepper.
 
     Raises:
-        ConfigError: a stage that is to be computed twice does not exist, or there is no BatchNorm to be shared.
+        ConfigError: a stage that is to be computed twice does not exist, or there is no BatchNorm to be shared or split.
         UserError: the network is to be compiled and there is no compiler.
     """
     from vidrec.engine.optim import build_clip, build_head_warmup
@@ -53,6 +53,7 @@ def build_stepper(
     parallel = _parallel_options(cfg, model)
     if cfg.CONFIG.MODEL.SYNC_BN:
         sync_norms(model)
+    _split_norms(cfg, model)
     recompute_parts(model.backbone.parts(), train.CHECKPOINT_STAGES)
     return Stepper(
         model=model,
@@ -94,6 +95,22 @@ def _build_tester(cfg: "CfgNode", model: "nn.Module") -> "Tester":
         precision=cfg.CONFIG.VAL.PRECISION,
         memory_format=cfg.CONFIG.TRAIN.MEMORY_FORMAT,
     )
+
+
+def norm_clips(cfg: "CfgNode") -> int:
+    """Clips over which BatchNorm takes its statistics; 0: those of the whole batch, or, with SYNC_BN, of a whole step."""
+    from vidrec.data.build import build_multigrid
+
+    train = cfg.CONFIG.TRAIN
+    return train.BN_SUB_BATCH or (train.BATCH_SIZE if build_multigrid(cfg) and not cfg.CONFIG.MODEL.SYNC_BN else 0)
+
+
+def _split_norms(cfg: "CfgNode", model: "Recognizer") -> None:
+    from vidrec.models.layers.split_norm import split_norms
+
+    clips, asked = norm_clips(cfg), cfg.CONFIG.TRAIN.BN_SUB_BATCH
+    if clips and not split_norms(model, clips) and asked:
+        raise ConfigError([f"CONFIG.TRAIN.BN_SUB_BATCH is {asked}; this network has no BatchNorm for it to act on. Set it 0."])
 
 
 def check_steps(cfg: "CfgNode", sampler: "TrainSampler") -> None:

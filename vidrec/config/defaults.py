@@ -79,6 +79,7 @@ def _train() -> Node:
     train.NAN_SKIPS = 10  # (new) of NAN_POLICY skip: updates that may be left out in a row; one more ends the run
     train.NAN_LOSS = 1.0e6  # (new) a loss above this has gone wrong too; 0: whatever is finite is right
     train.NAN_GRAD_NORM = 0.0  # (new) the same for the norm of all gradients
+    train.BN_SUB_BATCH = 0  # (new) clips over which BatchNorm takes its statistics; 0: BATCH_SIZE with MULTIGRID, else the whole batch
     train.MULTIGRID = Node()
     train.MULTIGRID.USE_LONG_CYCLE = False  # multigrid training (Wu et al., CVPR 2020): shapes of batches change at LONG_CYCLE_EPOCH
     train.MULTIGRID.USE_SHORT_CYCLE = False  # shapes change from step to step, with 4, 2 and 1 times BATCH_SIZE; LR stays

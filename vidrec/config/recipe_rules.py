@@ -63,7 +63,11 @@ def recipe_rules(train: CfgNode, model: CfgNode) -> Iterator[tuple[list[str], st
 
 def _norm_rules(train: CfgNode, model: CfgNode) -> Iterator[tuple[list[str], str]]:
     still = [f"CONFIG.MODEL.{key}" for key in ("BN_EVAL", "USE_AFFINE") if model[key]]
-    for key, on in (("CONFIG.MODEL.SYNC_BN", model.SYNC_BN), (f"{_TRAIN}PRECISE_BN", train.PRECISE_BN)):
+    sync, parts = "CONFIG.MODEL.SYNC_BN", f"{_TRAIN}BN_SUB_BATCH"
+    if model.SYNC_BN and train.BN_SUB_BATCH:
+        text = f"{sync} is True, BatchNorm over all processes, and {parts} is {train.BN_SUB_BATCH}, over parts of each one's clips"
+        yield [sync, parts], f"{text}; set one of them."
+    for key, on in ((sync, model.SYNC_BN), (parts, train.BN_SUB_BATCH), (f"{_TRAIN}PRECISE_BN", train.PRECISE_BN)):
         if on and still:
             yield (
                 [key, still[0]],

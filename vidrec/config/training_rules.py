@@ -20,6 +20,7 @@ TRAINING_RULES: dict[str, Rule] = {
         "balanced, or a list of numbers from 0, one for each class and not all 0",
     ),
     "CONFIG.TRAIN.FOCAL_GAMMA": at_least(0),
+    "CONFIG.TRAIN.BN_SUB_BATCH": at_least(0, "clips"),
     "CONFIG.TRAIN.RESUME_EPOCH": at_least(-1),
     "CONFIG.TRAIN.MAX_HOURS": at_least(0),
     "CONFIG.TRAIN.SEED": Rule(lambda value: 0 <= value < 2**63, "from 0 to 2**63 - 1"),
@@ -63,6 +64,9 @@ def _schedule_rules(train: CfgNode, log: CfgNode) -> Iterator[tuple[list[str], s
 
 def _batch_rules(train: CfgNode, data: CfgNode) -> Iterator[tuple[list[str], str]]:
     batch, clips, mix = train.BATCH_SIZE, data.CLIPS_PER_VIDEO, data.AUG.MIX
+    if train.BN_SUB_BATCH and batch % train.BN_SUB_BATCH:
+        text = f"CONFIG.TRAIN.BN_SUB_BATCH is {train.BN_SUB_BATCH} and BATCH_SIZE is {batch} clips; the batch must be a multiple of it: "
+        yield ["CONFIG.TRAIN.BN_SUB_BATCH", "CONFIG.TRAIN.BATCH_SIZE"], text + "change one of the two."
     keys = ["CONFIG.DATA.CLIPS_PER_VIDEO", "CONFIG.TRAIN.BATCH_SIZE"]
     mixing = [key for key in ("MIXUP_ALPHA", "CUTMIX_ALPHA") if mix[key] and mix.PROB]
     if batch % clips:
