@@ -25,6 +25,7 @@ from vidrec.data.views import ViewGrid
 from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState
 from vidrec.engine.divergence import Guard
+from vidrec.engine.ema import WeightAverage
 from vidrec.engine.launch import launch
 from vidrec.engine.losses import SoftmaxLoss
 from vidrec.engine.metric_lines import METRICS_FILE, PART_KINDS, read_entries
@@ -62,6 +63,7 @@ class Toy:
     max_hours: float = 0.0
     signal_at: str = ""  # rank,epoch,step at which the process sends SIGTERM to itself, before the step; step -1: in the validation
     accumulate: int = 1
+    ema: float = 0.0  # decay of an average of the weights
     lr: float = 0.05
     kill_at: str = ""  # epoch,step at which the process ends itself with SIGKILL
     kill_in_save: int = 0  # the number of the save that SIGKILL cuts in half
@@ -228,6 +230,7 @@ def make_trainer(toy: Toy, cfg, stop: Stop | None = None) -> tuple[Trainer, RunS
     checkpointer = Checkpointer(folder / "checkpoints", config=cfg.dump(), seed=cfg.CONFIG.TRAIN.SEED, clips_per_step=clips)
     state = checkpointer.restore(toy.resume, model=model, optimizer=optimizer)
     common: dict[str, Any] = {"device": torch.device("cpu"), "mean": MEAN, "std": STD}
+    average = WeightAverage(model, decay=toy.ema) if toy.ema else None
     trainer = Trainer(
         stepper=Stepper(
             model=model,
@@ -236,6 +239,7 @@ def make_trainer(toy: Toy, cfg, stop: Stop | None = None) -> tuple[Trainer, RunS
             batches_per_step=accumulated_for(checkpointer.clips_per_step, batch_size=toy.batch, processes=dist.world_size()),
             loss=poisoned(toy.poison) if toy.poison else SoftmaxLoss(),
             guard=make_guard(toy, cfg),
+            average=average,
             **common,
         ),
         schedule=build_schedule(cfg),
@@ -248,6 +252,7 @@ def make_trainer(toy: Toy, cfg, stop: Stop | None = None) -> tuple[Trainer, RunS
         val_freq=2,
         save_freq=1,
         save_steps=toy.save_steps,
+        extras={"ema": average} if average else {},
         stop=stop or Stop(),
         display_freq=2,
         bad_videos=BadVideos(num_videos=toy.num_train, max_share=toy.max_bad_share),

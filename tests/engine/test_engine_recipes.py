@@ -1,17 +1,21 @@
 """What a recipe adds to the loop: clipping, an average of the weights, precise statistics and a head that trains first."""
 
 import json
+import signal
+import subprocess
 
 import pytest
 import torch
-from engine_toy import MEAN, NUM_CLASSES, STD, Toy, ToyClips, collate, make_trainer, toy_config, video_loader
+from engine_toy import MEAN, NUM_CLASSES, STD, Toy, ToyClips, collate, digest, make_trainer, toy_config, video_loader
+from process_runs import ENVIRONMENT, PLAIN
+from torch import nn
 from two_processes import run_by_two
 
 from vidrec.data.datasets import SampleKey
 from vidrec.engine.ema import WeightAverage
 from vidrec.engine.gradients import GradientClip
 from vidrec.engine.head_warmup import HeadWarmup
-from vidrec.engine.stepper import Stepper
+from vidrec.engine.stepper import StepOptions, Stepper
 from vidrec.engine.tester import Tester
 from vidrec.models.build import assemble
 
@@ -25,10 +29,9 @@ def one_thread():
 
 
 def make(folder, *, validate_average=False, precise=0, max_norm=0.0, **fields):
-    toy = Toy(folder=str(folder), batch_norm=True, **fields)
+    toy = Toy(folder=str(folder), batch_norm=True, ema=0.9, **fields)
     trainer, state = make_trainer(toy, toy_config(toy))
-    average = WeightAverage(trainer.stepper.model, decay=0.9)
-    trainer.stepper.average, trainer.extras = average, {"ema": average}
+    average = trainer.stepper.average
     trainer.stepper.clip, trainer.precise_batches = GradientClip(max_norm), precise
     if validate_average:
         trainer.average_tester = Tester(
@@ -58,6 +61,20 @@ def test_run_goes_on_inside_an_epoch_with_the_same_weights_and_average(tmp_path)
     assert equal(resumed.stepper.average.model.state_dict(), whole.stepper.average.model.state_dict())
     assert resumed.stepper.average.num_updates == whole.stepper.average.num_updates == 24
     assert lines(tmp_path / "resumed", "val")[-1]["ema_top1"] == lines(tmp_path / "whole", "val")[-1]["ema_top1"]
+
+
+def test_killed_run_ends_with_the_same_bits_of_weights_and_average(tmp_path):
+    fields = {"epochs": 3, "accumulate": 2, "save_steps": 1}
+    whole, state = make(tmp_path / "whole", **fields)
+    whole.run(state)
+    pairs = [f"{key}={value}" for key, value in {**fields, "batch_norm": True, "ema": 0.9, "kill_at": "1,5"}.items()]
+    died = subprocess.run([*PLAIN, str(tmp_path / "killed"), *pairs], env=ENVIRONMENT, timeout=120)
+    assert died.returncode == -signal.SIGKILL
+    resumed, state = make(tmp_path / "killed", resume="auto", **fields)
+    assert state.epoch == 1 and state.step > 0 and state.extras["ema"]["num_updates"] == 3 + state.step
+    resumed.run(state)
+    assert digest(resumed.stepper.model) == digest(whole.stepper.model)
+    assert digest(resumed.stepper.average.model) == digest(whole.stepper.average.model)
 
 
 def test_average_is_validated_beside_the_weights_and_changes_nothing_else(tmp_path):
@@ -101,14 +118,19 @@ def test_statistics_stay_a_running_average_unless_asked(tmp_path):
     assert trainer.stepper.model.norm.num_batches_tracked.item() == 6
 
 
-def head_first(rank, folder):
-    """Weights after each of four epochs of one step, of which the first two train the head; the middle one is resumed."""
+def head_first_stepper(num_epochs: int, options: StepOptions) -> tuple[nn.Module, Stepper]:
     torch.manual_seed(0)
     sections = {"BACKBONE": {"TYPE": "ResNet2D", "STAGE_BLOCKS": [1], "BLOCK": "basic", "WIDTH": 4}, "HEAD": {"TYPE": "PoolHead"}}
     model = assemble(sections, num_classes=NUM_CLASSES)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    recipe = {"head_warmup": HeadWarmup(model, num_epochs), "average": WeightAverage(model, decay=0.9)}
     common = {"seed": 0, "device": torch.device("cpu"), "mean": MEAN, "std": STD}
-    stepper = Stepper(model=model, optimizer=optimizer, head_warmup=HeadWarmup(model, 2), **common)
+    return model, Stepper(model=model, optimizer=optimizer, options=options, **recipe, **common)
+
+
+def head_first(rank, folder):
+    """Weights after each of four epochs of two steps, of which the first two train the head alone."""
+    model, stepper = head_first_stepper(2, StepOptions())
     clips, weights = ToyClips(Toy()), []
     for epoch in range(4):
         stepper.begin_epoch(epoch)
@@ -117,6 +139,20 @@ def head_first(rank, folder):
             stepper.step([batch], epoch=epoch, step=step)
         weights.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
     return weights
+
+
+def head_first_alone(options: StepOptions) -> dict[str, torch.Tensor]:
+    """Weights and their average after an epoch with the head alone and one with everything."""
+    model, stepper = head_first_stepper(1, options)
+    clips = ToyClips(Toy())
+    for epoch in range(2):
+        stepper.begin_epoch(epoch)
+        stepper.step([collate([clips[SampleKey(epoch, position, position)] for position in range(4)])], epoch=epoch, step=0)
+    return model.state_dict() | {f"average of {name}": tensor for name, tensor in stepper.average.model.state_dict().items()}
+
+
+def test_compiled_steps_train_the_head_first_with_the_same_bits():
+    assert equal(head_first_alone(StepOptions(compile="aot_eager")), head_first_alone(StepOptions()))
 
 
 def moved(before: dict, after: dict) -> set[str]:
