@@ -1,13 +1,13 @@
 """A web server on this machine that serves a folder by ranges of bytes, as well or as badly as a test wants."""
 
-import threading
 import time
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from local_server import LocalServer, QuietHandler
 
-class RangeServer:
+
+class RangeServer(LocalServer):
     """Serves the files of a folder; used in a `with` statement. What goes wrong does so for tar files only.
 
     Args:
@@ -21,21 +21,11 @@ class RangeServer:
     def __init__(self, folder: Path, *, statuses=(), cuts=0, stall=0.0, ranges=True, fail_every=0):
         self.folder, self.stall, self.ranges, self.fail_every = folder, stall, ranges, fail_every
         self.statuses, self.cuts = list(statuses), cuts
+        super().__init__(_Handler)
         self.requests = []  # (path, Range header or '') of tar files
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"rules": self}))
-        self._server.daemon_threads, self._server.block_on_close = True, False
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *error):
-        self._server.shutdown()
-        self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
@@ -73,6 +63,3 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             time.sleep(self.rules.stall if is_shard else 0)
             self.wfile.write(content[half:stop])
-
-    def log_message(self, *arguments):
-        pass

@@ -1,12 +1,12 @@
 """A web server on this machine that serves files as well or as badly as a test wants, and remembers what was asked of it."""
 
-import threading
 import time
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from local_server import LocalServer, QuietHandler
 
 
-class WeightsServer:
+class WeightsServer(LocalServer):
     """Serves `files` (path below the root -> bytes); used in a `with` statement.
 
     Args:
@@ -21,20 +21,11 @@ class WeightsServer:
     def __init__(self, files, *, cut_after=(), ranges=True, statuses=(), stall=0.0, pause=0.0):
         self.files, self.ranges, self.pause = files, ranges, pause
         self.cut_after, self.statuses, self.stalls = list(cut_after), list(statuses), [stall] if stall else []
+        super().__init__(_Handler)
         self.requests = []  # (path, Range header or '')
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"rules": self}))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *error):
-        self._server.shutdown()
-        self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     def do_GET(self):
         rules, asked = self.rules, self.headers.get("Range", "")
         rules.requests.append((self.path, asked))
@@ -59,6 +50,3 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(self.rules.stalls.pop(0))
         with suppress(OSError):  # the other side has given up, as it should
             self.wfile.write(content[half:])
-
-    def log_message(self, *arguments):
-        pass

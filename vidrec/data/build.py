@@ -1,15 +1,14 @@
 """Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
 
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidrec.config.protocols import resolve_protocol
+from vidrec.data.components import DATASET_GIVEN, DATASETS, SAMPLER_GIVEN, SAMPLERS
 from vidrec.data.decoders.base import DECODERS, check_decoder
 from vidrec.data.decoders.reading import ReadOptions
 from vidrec.data.flip_labels import flip_labels
 from vidrec.data.opencv import import_cv2
-from vidrec.registry import Registry
 from vidrec.utils.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,8 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATASETS",
+    "DATASET_GIVEN",
     "DECODERS",
     "SAMPLERS",
+    "SAMPLER_GIVEN",
     "build_batch_augment",
     "build_dataset",
     "build_loader",
@@ -33,23 +34,6 @@ __all__ = [
     "build_table",
     "class_names",
 ]
-
-DATASETS = Registry(
-    "dataset",
-    {"ClipDataset": "vidrec.data.datasets:ClipDataset", "MultiViewDataset": "vidrec.data.multiview:MultiViewDataset"},
-)
-SAMPLERS = Registry(
-    "sampler",
-    {
-        "TrainSampler": "vidrec.data.samplers:TrainSampler",
-        "ClassBalancedSampler": "vidrec.data.samplers:ClassBalancedSampler",
-        "EvalSampler": "vidrec.data.samplers:EvalSampler",
-    },
-)
-
-# Arguments that build_dataset and build_sampler supply, for whoever checks a section without building it.
-DATASET_GIVEN = ("table", "clip_len", "frame_stride", "short_side", "squeeze_to", "decoder", "reading")
-SAMPLER_GIVEN = ("num_samples", "batch_size", "labels", "rank", "world_size", "seed")
 
 Split = Literal["train", "val", "test"]
 
@@ -65,13 +49,15 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
         ConfigError: sizes that do not go together, or a list with several labels in a row where TRAIN.LOSS or the sampler takes one.
         UserError: OpenCV or the decoder asked for cannot be imported.
     """
+    from vidrec.data.annotations.repeats import warn_of_repeats
+
     data = cfg.CONFIG.DATA
     check_decoder(data.DECODER)
     import_cv2()
     train = split == "train"
     table = build_table(cfg, split)
     if not train:
-        _warn_of_repeats(table, data.VAL_ANNO_PATH)
+        warn_of_repeats(table, data.VAL_ANNO_PATH)
     given = {"train": _train_arguments, "val": _val_arguments, "test": _test_arguments}[split](cfg)
     section = data.TRAIN_DATASET if train else data.VAL_DATASET
     if split == "test":
@@ -186,16 +172,6 @@ def _without_overridden(section: Mapping[str, Any], overridden: tuple[str, ...])
     return {key: value for key, value in section.items() if key.lower() not in taken}
 
 
-def _warn_of_repeats(table: "VideoTable", path: str) -> None:
-    repeats = table.repeats()
-    if len(repeats):
-        first, second = repeats[0]
-        logging.getLogger("vidrec").warning(
-            f"{path} repeats a path in {len(repeats)} of its {len(table)} rows, first in rows {first} and {second} (counted from 0); each "
-            "row counts as a video of its own. Take the repeats out if that is not meant."
-        )
-
-
 def _common_arguments(data: Any) -> dict[str, Any]:
     return {
         "clip_len": data.CLIP_LEN,
@@ -270,16 +246,5 @@ def _sampling_arguments(data: Any) -> dict[str, Any]:
 
 def _test_arguments(cfg: Any) -> dict[str, Any]:
     protocol = resolve_protocol(cfg.CONFIG)
-    return {
-        "num_clips": protocol.num_clips,
-        "num_crops": protocol.num_crops,
-        "clip_len": protocol.clip_len,
-        "frame_stride": protocol.frame_stride,
-        "clip_starts": protocol.clip_starts,
-        "target_fps": protocol.target_fps,
-        "short_video": protocol.short_video,
-        "squeeze_to": protocol.squeeze_to,
-        "short_side": protocol.short_side,
-        "crop_size": protocol.crop_size,
-        "crops": protocol.crops,
-    }
+    fields = ("num_clips", "num_crops", "clip_len", "frame_stride", "clip_starts", "target_fps", "short_video")
+    return {field: getattr(protocol, field) for field in (*fields, "squeeze_to", "short_side", "crop_size", "crops")}
