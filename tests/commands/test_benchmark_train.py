@@ -38,7 +38,7 @@ def test_figures_of_training_agree_with_each_other(config, tmp_path, capsys, ext
         times = each["ms"]
         assert all(times[part] > 0 for part in ("step", "copy", "forward", "backward", "optimizer"))
         assert each["clips_per_s"] == pytest.approx(4000 / times["step"], rel=0.01)
-        used = figures["flops_per_clip"] * each["clips_per_s"] / (1e9 * each["product_gflops_per_s"])
+        used = figures["flops_per_clip"] * 4000 / times["cpu"] / (1e9 * each["product_gflops_per_s"])
         assert each["utilization"] == pytest.approx(used, rel=0.02, abs=1e-4)
     printed = capsys.readouterr().out
     assert "setting" in printed and "bf16_channels_last" in printed and figures["device"] in printed
@@ -72,7 +72,7 @@ def test_figures_of_inference_agree_with_each_other(config, tmp_path, capsys):
 
 def figures_of(config, device_type="cpu"):
     def setting(name, step, mib):
-        return {"name": name, "ms": {"step": step}, "clips_per_s": 1000 / step, "memory_mib": mib, "utilization": 0.5}
+        return {"name": name, "ms": {"step": step, "cpu": step / 2}, "clips_per_s": 1000 / step, "memory_mib": mib, "utilization": 0.5}
 
     return {
         "config": config,
@@ -91,7 +91,7 @@ def test_table_has_a_row_for_every_network_and_says_what_was_not_measured():
     lines = table.training_table([figures_of(table.NETWORKS["SlowFast 4x16"])]).splitlines()
     assert len(lines) == 2 + 2 * 5
     assert "| a CUDA device | I3D-R50 |  | not measured | not measured | not measured |  |" in lines
-    clip, cells = "1 of 32 x 224 x 224", "0.5, 50%, 300 MiB | 2 (4.0x), 50%, 200 MiB | not measured"
+    clip, cells = "1 of 32 x 224 x 224", "1, 50%, 300 MiB | 4 (4.0x), 50%, 200 MiB | not measured"
     assert f"| a device, 2 threads, torch 2.14 | SlowFast 4x16 | {clip} | {cells} | 2026-11-24 |" in lines
 
 

@@ -217,17 +217,18 @@ def _next(contestant: _Contestant) -> Any:
 def _figures(contestant: _Contestant, flops: int) -> dict[str, Any]:
     train, product = contestant.cfg.CONFIG.TRAIN, statistics.median(contestant.products)
     medians = {part: statistics.median(step[part] for step in contestant.steps) for part in ("step", *PARTS, "cpu")}
-    clips_per_s = train.BATCH_SIZE * train.ACCUMULATE / (medians["step"] / 1000)
+    clips = train.BATCH_SIZE * train.ACCUMULATE
+    seconds = medians["cpu" if contestant.stepper.device.type == "cpu" else "step"] / 1000  # of the same clock as the product's
     return {
         "name": contestant.name,
         "precision": train.PRECISION,
         "memory_format": train.MEMORY_FORMAT,
         "compile": train.COMPILE,
-        "clips_per_s": float(f"{clips_per_s:.4g}"),
+        "clips_per_s": float(f"{1000 * clips / medians['step']:.4g}"),
         "ms": {part: round(value, 2) for part, value in medians.items()},
         "memory_mib": round(contestant.memory / 2**20),
         "product_gflops_per_s": round(product / 1e9, 1),
-        "utilization": round(flops * clips_per_s / product, 4),
+        "utilization": round(flops * clips / seconds / product, 4),
     }
 
 
@@ -239,11 +240,16 @@ def report(figures: dict[str, Any]) -> str:
         f"{figures['device']}, {figures['threads']} threads, torch {figures['torch']}, {figures['date']}",
         f"medians of {figures['rounds']} steps in turns; {figures['flops_per_clip'] / 1e9:.1f} GFLOP for a clip, forward and backward",
     ]
-    columns = ["setting", "clips/s", "x", "step, ms", *PARTS, "CPU, ms", "MiB", "product, GFLOP/s", "used"]
-    first = figures["settings"][0]["ms"]["step"]
+    columns = ["setting", "clips/s", "x", "step, ms", *PARTS, "CPU, ms", "x", "MiB", "product, GFLOP/s", "used"]
+    first = figures["settings"][0]["ms"]
     rows = []
     for each in figures["settings"]:
         times = [f"{each['ms'][part]:.1f}" for part in ("step", *PARTS, "cpu")]
-        use = [str(each["memory_mib"]), f"{each['product_gflops_per_s']:.0f}", f"{each['utilization']:.0%}"]
-        rows.append([each["name"], f"{each['clips_per_s']:.4g}", f"{first / each['ms']['step']:.2f}", *times, *use])
+        use = [
+            f"{first['cpu'] / each['ms']['cpu']:.2f}",
+            str(each["memory_mib"]),
+            f"{each['product_gflops_per_s']:.0f}",
+            f"{each['utilization']:.0%}",
+        ]
+        rows.append([each["name"], f"{each['clips_per_s']:.4g}", f"{first['step'] / each['ms']['step']:.2f}", *times, *use])
     return "\n".join([*head, "", text_table(columns, rows, "<" + ">" * (len(columns) - 1))])

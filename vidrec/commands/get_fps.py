@@ -54,9 +54,10 @@ def measure(cfg: "CfgNode", rounds: int, warm_up: int) -> dict[str, Any]:
     shape = (3, protocol.clip_len, protocol.crop_size, protocol.crop_size)
     flops, product = inference_flops(model, shape), product_flops_per_s(device, val.PRECISION)
     lay_out(model.to(device), val.MEMORY_FORMAT)
-    batch = statistics.median(_seconds(cfg, model, (val.BATCH_SIZE, *shape), warm_up + rounds)[warm_up:])
-    single = _seconds(cfg, model, (1, *shape), warm_up + rounds)[warm_up:]
-    views_per_s = val.BATCH_SIZE / batch
+    passes = _seconds(cfg, model, (val.BATCH_SIZE, *shape), warm_up + rounds)[warm_up:]
+    single = [wall for wall, _ in _seconds(cfg, model, (1, *shape), warm_up + rounds)[warm_up:]]
+    wall, cpu = (statistics.median(column) for column in zip(*passes, strict=True))
+    views_per_s = val.BATCH_SIZE / wall
     return {
         **facts,
         "model": cfg.CONFIG.MODEL.NAME or cfg.CONFIG.MODEL.BACKBONE.TYPE,
@@ -71,12 +72,12 @@ def measure(cfg: "CfgNode", rounds: int, warm_up: int) -> dict[str, Any]:
         "latency_ms": {"median": round(1000 * statistics.median(single), 2), "worst": round(1000 * max(single), 2)},
         "flops_per_clip": flops,
         "product_gflops_per_s": round(product / 1e9, 1),
-        "utilization": round(flops * views_per_s / product, 4),
+        "utilization": round(flops * val.BATCH_SIZE / (cpu if device.type == "cpu" else wall) / product, 4),
     }
 
 
-def _seconds(cfg: "CfgNode", model: "torch.nn.Module", shape: Sequence[int], rounds: int) -> list[float]:
-    """Seconds of each forward pass of the views of a batch, from pixels in the host's memory to scores there, as a test does it."""
+def _seconds(cfg: "CfgNode", model: "torch.nn.Module", shape: Sequence[int], rounds: int) -> list[tuple[float, float]]:
+    """Seconds, by the clock and of the CPU, of each pass of a batch of views, from pixels in the host's memory to scores there."""
     import torch
 
     from vidrec.data.transforms import normalize_clips
@@ -89,12 +90,12 @@ def _seconds(cfg: "CfgNode", model: "torch.nn.Module", shape: Sequence[int], rou
     found = []
     with torch.inference_mode():
         for _ in range(rounds):
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             clips = normalize_clips(pixels.to(device), data.MEAN, data.STD, memory_format=as_torch_format(val.MEMORY_FORMAT))
             with autocast(val.PRECISION, device):
                 scores = model(clips)
             scores.float().cpu()
-            found.append(time.perf_counter() - started)
+            found.append((time.perf_counter() - started, time.process_time() - cpu))
     return found
 
 

@@ -62,13 +62,15 @@ def _row(network: str, figures: dict[str, Any]) -> list[str]:
     by_name = {each["name"]: each for each in figures["settings"]}
     threads = f", {figures['threads']} thread{'s' if figures['threads'] > 1 else ''}" if figures["device_type"] == "cpu" else ""
     clips = f"{figures['clips_per_step']} of {frames} x {height} x {width}"
-    cells = [_cell(by_name.get(name), by_name["fp32"]) for name in SETTINGS]
+    clock = "cpu" if figures["device_type"] == "cpu" else "step"
+    cells = [_cell(by_name.get(name), by_name["fp32"], figures["clips_per_step"], clock) for name in SETTINGS]
     return [f"{figures['device']}{threads}, torch {figures['torch']}", network, clips, *cells, figures["date"]]
 
 
-def _cell(each: dict[str, Any] | None, base: dict[str, Any]) -> str:
-    """Example: `0.39 (3.4x), 51 %, 1727 MiB`"""
+def _cell(each: dict[str, Any] | None, base: dict[str, Any], clips: int, clock: str) -> str:
+    """Example: `0.39 (3.4x), 51%, 1727 MiB`"""
     if each is None:
         return NOT_MEASURED
-    factor = f" ({base['ms']['step'] / each['ms']['step']:.1f}x)" if each is not base else ""
-    return f"{each['clips_per_s']:.3g}{factor}, {each['utilization']:.0%}, {each['memory_mib']} MiB"
+    milliseconds = each["ms"][clock]
+    factor = f" ({base['ms'][clock] / milliseconds:.1f}x)" if each is not base else ""
+    return f"{1000 * clips / milliseconds:.3g}{factor}, {each['utilization']:.0%}, {each['memory_mib']} MiB"

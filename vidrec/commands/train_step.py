@@ -44,17 +44,12 @@ def build_stepper(
         UserError: the network is to be compiled and there is no compiler.
     """
     from vidrec.engine.optim import build_clip, build_head_warmup
-    from vidrec.engine.recompute import recompute_parts
     from vidrec.engine.stepper import StepOptions, Stepper
-    from vidrec.engine.sync_norm import sync_norms
     from vidrec.utils import dist
 
     train, data = cfg.CONFIG.TRAIN, cfg.CONFIG.DATA
     parallel = _parallel_options(cfg, model)
-    if cfg.CONFIG.MODEL.SYNC_BN:
-        sync_norms(model)
-    _split_norms(cfg, model)
-    recompute_parts(model.backbone.parts(), train.CHECKPOINT_STAGES)
+    _change_layers(cfg, model)
     return Stepper(
         model=model,
         optimizer=optimizer,
@@ -70,6 +65,20 @@ def build_stepper(
         options=StepOptions(precision=train.PRECISION, memory_format=train.MEMORY_FORMAT, compile=train.COMPILE, parallel=parallel),
         **more,
     )
+
+
+def _change_layers(cfg: "CfgNode", model: "Recognizer") -> None:
+    """Has layers compute otherwise, as the config says; names and numbers of their weights stay."""
+    from vidrec.engine.fixed_pools import fix_pools
+    from vidrec.engine.recompute import recompute_parts
+    from vidrec.engine.sync_norm import sync_norms
+
+    if cfg.CONFIG.MODEL.SYNC_BN:
+        sync_norms(model)
+    _split_norms(cfg, model)
+    if cfg.CONFIG.TRAIN.DETERMINISTIC:
+        fix_pools(model)
+    recompute_parts(model.backbone.parts(), cfg.CONFIG.TRAIN.CHECKPOINT_STAGES)
 
 
 def build_validation(cfg: "CfgNode", model: "Recognizer", average: "WeightAverage | None") -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import nn, optim
-from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from vidrec.engine.on_meta import run_on_meta
 from vidrec.engine.precision import PrecisionName, autocast
 from vidrec.engine.stepper import Stepper
 
@@ -67,31 +67,27 @@ def inference_flops(model: nn.Module, clip_shape: Sequence[int]) -> int:
 
 
 def _count(model: nn.Module, clip_shape: Sequence[int], *, backward: bool) -> int:
-    tensors = {name: torch.empty_like(tensor, device="meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-    for name, parameter in model.named_parameters():
-        tensors[name].requires_grad_(backward and parameter.requires_grad)
-    batch = 2  # BatchNorm needs two values per channel where little is left of a clip
-    counter = FlopCounterMode(display=False)
-    with counter, torch.set_grad_enabled(backward):
-        outputs = functional_call(model, tensors, torch.empty((batch, *clip_shape), device="meta"))
-        if backward:
-            outputs.sum().backward()
-    return counter.get_total_flops() // batch
+    with FlopCounterMode(display=False) as counter:
+        run_on_meta(model, (1, *clip_shape), backward=backward)
+    return counter.get_total_flops()
 
 
 def product_flops_per_s(device: torch.device, precision: PrecisionName, *, size: int = 0, repeats: int = 1) -> float:
-    """Floating-point operations per second of a product of two square matrices, the median of some, after one to warm up."""
-    size = size or _PRODUCT_SIZE[device.type]
+    """Floating-point operations per second of a product of two square matrices, the median of some, after one to warm up.
+
+    Seconds are the process's own on a CPU, of all its threads: another program's share of the machine is not part of them.
+    """
+    size, clock = size or _PRODUCT_SIZE[device.type], time.process_time if device.type == "cpu" else time.perf_counter
     left, right = (torch.randn(size, size, device=device) for _ in range(2))
     seconds = []
     with torch.inference_mode(), autocast(precision, device):
         if precision != "fp32":
             left, right = (factor.to(torch.get_autocast_dtype(device.type)) for factor in (left, right))
         for _ in range(repeats + 1):
-            started = time.perf_counter()
+            started = clock()
             left @ right
             synchronize(device)
-            seconds.append(time.perf_counter() - started)
+            seconds.append(clock() - started)
     return 2 * size**3 / statistics.median(seconds[1:])
 
 

@@ -5,12 +5,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
 from torch import nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
-from torch.func import functional_call
 from torch.nn.parallel import DistributedDataParallel
 
+from vidrec.engine.on_meta import run_on_meta
 from vidrec.utils.dist import world_size
 
 
@@ -58,7 +57,5 @@ def keeping_gradients(network: nn.Module, keep: bool) -> AbstractContextManager:
 
 def unused_parameters(model: nn.Module, clips_shape: Sequence[int]) -> list[str]:
     """Names of the parameters that are to be trained but that no gradient reaches; found on the meta device, without numbers."""
-    tensors = {name: torch.empty_like(tensor, device="meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-    trained = {name: tensors[name].requires_grad_() for name, parameter in model.named_parameters() if parameter.requires_grad}
-    functional_call(model, tensors, torch.empty(tuple(clips_shape), device="meta")).sum().backward()
-    return [name for name, tensor in trained.items() if tensor.grad is None]
+    tensors = run_on_meta(model, clips_shape, backward=True)
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad and tensors[name].grad is None]

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+
+from vidrec.engine.on_meta import run_on_meta
 
 
 class ShortConv3d(nn.Conv3d):
@@ -31,9 +32,8 @@ def short_convs(model: nn.Module, clips_shape: Sequence[int]) -> list[str]:
     Example: kernel (3, 1, 1) with 2 frames is short; kernel (1, 3, 3) with 2 frames of 7 x 7 is not.
     """
     found: list[str] = []
-    tensors = {name: torch.empty_like(tensor, device="meta") for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-    with _watching(model, found), torch.no_grad():
-        functional_call(model, tensors, torch.empty(tuple(clips_shape), device="meta"))
+    with _watching(model, found):
+        run_on_meta(model, clips_shape)
     return found
 
 
