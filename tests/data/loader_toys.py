@@ -31,3 +31,13 @@ class Fatal(Dataset):
             while index == 3 and self.how == "hang":
                 time.sleep(1)
         return index
+
+
+class ProcessGroups(Dataset):
+    """Items are the process group of the process that reads them."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> int:
+        return os.getpgrp()

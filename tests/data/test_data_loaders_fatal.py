@@ -1,9 +1,10 @@
 """Loader processes that die or hang: one message with the file, and never a hang."""
 
+import os
 import time
 
 import pytest
-from loader_toys import Fatal
+from loader_toys import Fatal, ProcessGroups
 
 from vidrec.data import watch
 from vidrec.data.loaders import make_loader
@@ -50,3 +51,8 @@ def test_board_keeps_the_end_of_a_long_path_and_forgets_the_last_one():
 def test_reading_outside_of_a_loader_process_does_nothing():
     with watch.watched("a.mp4"):
         assert watch._mine is None
+
+
+def test_loader_processes_are_out_of_reach_of_a_signal_to_the_group_of_their_run():
+    groups = list(make_loader(ProcessGroups(), EvalSampler(2), batch_size=None, num_workers=2))
+    assert len(groups) == 2 and len(set(groups)) == 1 and os.getpgrp() not in groups

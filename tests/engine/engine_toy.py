@@ -79,6 +79,7 @@ class Toy:
     straggler_steps: int = 50
     nodes: int = 1
     node_rank: int = 0
+    host: str = "127.0.0.1"  # of node 0
     port: int = 0
 
     @property
@@ -197,7 +198,7 @@ def toy_config(toy: Toy):
     cfg = get_cfg_defaults()
     cfg.DDP_CONFIG.NPROC_PER_NODE = toy.processes
     cfg.DDP_CONFIG.WORLD_SIZE, cfg.DDP_CONFIG.WORLD_RANK, cfg.DDP_CONFIG.AUTO_RANK_MATCH = toy.nodes, toy.node_rank, False
-    cfg.DDP_CONFIG.DIST_URL = f"tcp://127.0.0.1:{toy.port}" if toy.port else "tcp://198.51.100.1:10001"
+    cfg.DDP_CONFIG.DIST_URL = f"tcp://{toy.host}:{toy.port}" if toy.port else "tcp://198.51.100.1:10001"
     ddp = cfg.DDP_CONFIG
     ddp.MAX_RESTARTS, ddp.STRAGGLER_STEPS = toy.restarts, toy.straggler_steps
     ddp.JOIN_TIMEOUT, ddp.GROUP_TIMEOUT = toy.join_timeout, toy.group_timeout

@@ -7,7 +7,7 @@ import pytest
 import torch.distributed as distributed
 from process_runs import ENVIRONMENT, PLAIN, final
 
-from vidrec.engine.nodes import RollCall, own_address_towards
+from vidrec.engine.nodes import RollCall, interface_of, own_address_towards
 from vidrec.utils.errors import UserError
 
 
@@ -59,3 +59,8 @@ def test_nodes_that_have_all_come_pass(port):
 def test_the_own_address_is_the_one_towards_the_other():
     assert own_address_towards("127.0.0.1:10001") == "127.0.0.1"
     assert own_address_towards("[::1]:10001") in ("::1", socket.gethostname())
+
+
+def test_the_interface_of_an_address():
+    assert interface_of("127.0.0.1") == "lo"
+    assert interface_of("198.51.100.1") == ""

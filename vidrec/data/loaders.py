@@ -99,7 +99,7 @@ def _context() -> multiprocessing.context.BaseContext:
     travel in shared memory.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["vidrec.data.loaders", "vidrec.data.decoders.auto", "cv2"])
+    context.set_forkserver_preload(["vidrec.data.loader_server", "vidrec.data.loaders", "vidrec.data.decoders.auto", "cv2"])
     return context
 
 

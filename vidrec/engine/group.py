@@ -9,6 +9,7 @@ import torch.distributed as distributed
 
 from vidrec.engine import heartbeat
 from vidrec.engine.log import logger, note
+from vidrec.engine.nodes import interface_of, own_address_towards
 from vidrec.utils.dist import all_gather_objects, barrier, device, rank
 from vidrec.utils.errors import UserError
 
@@ -27,6 +28,7 @@ def join(backend: str, *, join_s: float, wait_s: float, straggler_steps: int) ->
         UserError: not all came in time.
     """
     where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    _choose_interface()
     try:
         # The first process of the first node, by the launcher's count, keeps the store; the run's own ranks may be others.
         store, place, world_size = next(distributed.rendezvous("env://", timeout=timedelta(seconds=join_s)))
@@ -47,6 +49,17 @@ def join(backend: str, *, join_s: float, wait_s: float, straggler_steps: int) ->
     _note_restart()
     heartbeat.start(distributed.PrefixStore("heartbeat", store), wait_s=wait_s, straggler_steps=straggler_steps)
     return world_size
+
+
+def _choose_interface() -> None:
+    """With several nodes: lets gloo talk through the interface that leads to the others.
+
+    Left alone it takes the address of this machine's name, which is often the loopback's.
+    """
+    if int(os.environ["LOCAL_WORLD_SIZE"]) < int(os.getenv("WORLD_SIZE", "1")) and "GLOO_SOCKET_IFNAME" not in os.environ:
+        interface = interface_of(own_address_towards(f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"))
+        if interface:
+            os.environ["GLOO_SOCKET_IFNAME"] = interface
 
 
 def _rank_by_node(store: Any) -> int:

@@ -199,7 +199,7 @@ def _work(main: Main, cfg: Any) -> int:
     except Exception as error:
         group.explain(error)
         # Where one rank fails, the connections of the others break. Their errors are an echo; the agent ends them while they wait.
-        time.sleep(PATIENCE_S)
+        time.sleep(1.0 if may_restart() else PATIENCE_S)
         traceback.print_exc()
         raise SystemExit(1) from None
     return 0

@@ -1,6 +1,7 @@
 """Which of several machines this one is, and where they meet; asked of the machine itself, never of the internet."""
 
 import socket
+import struct
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -78,6 +79,24 @@ def own_address_towards(endpoint: str) -> str:
             return probe.getsockname()[0]
     except OSError:
         return socket.gethostname()
+
+
+def interface_of(address: str) -> str:
+    """Name of the network interface that has an IPv4 address, as `eth0`; '' where none has it, or the system does not say."""
+    try:
+        import fcntl
+    except ImportError:
+        return ""
+    get_address = 0x8915  # SIOCGIFADDR of Linux
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            try:
+                answer = fcntl.ioctl(probe.fileno(), get_address, struct.pack("256s", name.encode()[:15]))
+            except OSError:  # it has none
+                continue
+            if socket.inet_ntoa(answer[20:24]) == address:
+                return name
+    return ""
 
 
 class RollCall:
