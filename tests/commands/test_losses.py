@@ -53,11 +53,11 @@ def test_several_labels_train_to_the_best_mean_average_precision(run_of_several_
     assert "balanced class weights from 1 (class 0, 12 videos) to 5 (class 1, 4 videos); without a video, and so at 1: class 6, 7" in log
     lines = [json.loads(line) for line in (run_of_several_labels / "metrics.jsonl").read_text().splitlines()]
     vals = [line for line in lines if line["kind"] == "val"]
-    assert [list(val) for val in vals] == [["kind", "epoch", "map", "top1", "top5", "loss", "failed", "per_class", "time"]] * 2
+    assert [list(val) for val in vals] == [["kind", "epoch", "map", "top1", "top5", "loss", "failed", "best_by", "per_class", "time"]] * 2
     assert all(0 < val["loss"] < 3 for val in vals)
     best = torch.load(run_of_several_labels / "checkpoints/best.pth", weights_only=True)["best"]
     assert best == max(val["map"] for val in vals)
-    assert f"best validation mAP {best:.4f} (one view per video)" in log
+    assert f"best validation mAP {best:.4f} (views per video: 1 (center))" in log
 
 
 def test_results_of_several_labels_agree_with_each_other(run_of_several_labels):
@@ -82,7 +82,7 @@ def test_one_label_a_video_trains_with_a_sigmoid_too(config, tmp_path, loss):
     assert train_command.main(arguments) == 0
     lines = [json.loads(line) for line in (tmp_path / "runs/run/metrics.jsonl").read_text().splitlines()]
     (val,) = [line for line in lines if line["kind"] == "val"]
-    assert list(val) == ["kind", "epoch", "top1", "top5", "mean_class", "loss", "failed", "per_class", "time"]
+    assert list(val) == ["kind", "epoch", "top1", "top5", "mean_class", "loss", "failed", "best_by", "per_class", "time"]
     assert 0 < val["loss"] < 1  # ln 2 at the start, or a quarter of it
     assert "best validation top-1" in (tmp_path / "runs/run/log.txt").read_text()
 

@@ -237,7 +237,7 @@ def test_the_best_of_several_labels_is_that_of_the_highest_mean_average_precisio
     record = RunRecord(tmp_path, start=RunState(), num_steps=1)
     for epoch, targets in enumerate(([[1, 0], [1, 0], [0, 1]], [[1, 0], [1, 0], [1, 0]])):
         result = VideoScores(SCORES, LABELS, {2: "is empty"}, 1.0)
-        record.validation(epoch, result, measure(result, targets=np.array(targets, dtype=bool)))
+        record.validation(epoch, result, measure(result, targets=np.array(targets, dtype=bool)), best_by="map")
     assert [line["per_class"] for line in lines(tmp_path)[1:]] == [[1.0, 0.0], [pytest.approx(2 / 3), None]]
     totals = run_totals(tmp_path / "metrics.jsonl")
     assert (totals.best["epoch"], totals.best["map"], totals.last["map"]) == (1, pytest.approx(2 / 3), pytest.approx(2 / 3))

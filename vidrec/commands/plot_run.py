@@ -140,7 +140,7 @@ def draw(curves: Sequence[RunCurves]) -> Any:
             label = f"{run.name}{': ' + group if group else ''}"
             _line(rates, points, color=color, linestyle=("-", "--", ":", "-.")[place % 4], label=label)
     losses.set(title="training loss (thin: since the last display)", ylabel="loss")
-    accuracies.set(title="accuracy (validation: one view per video)", ylim=(-0.02, 1.02))
+    accuracies.set(title="accuracy", ylim=(-0.02, 1.02))
     rates.set(title="learning rate", ylim=(0, None))
     for axes in (losses, accuracies, rates):
         axes.set(xlabel="epochs", xlim=(0, None))

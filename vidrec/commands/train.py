@@ -1,7 +1,6 @@
 """Trains a network from one YAML file: `train --config-file F [KEY VALUE ...]`."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -94,7 +93,6 @@ def _train(cfg: "CfgNode", stop: "Stop") -> None:
     from vidrec.commands.train_weights import open_weights
     from vidrec.data.build import build_multigrid
     from vidrec.engine.log import logger
-    from vidrec.engine.metric_lines import METRIC_NAMES
     from vidrec.engine.optim import build_batch_scale
     from vidrec.engine.param_groups import group_table
     from vidrec.engine.summary import summarized
@@ -123,8 +121,7 @@ def _train(cfg: "CfgNode", stop: "Stop") -> None:
         state = trainer.run(weights.start)
     logger.info("finished %d epochs; the run is in %s", state.epoch, folder)
     if state.best is not None:
-        name = METRIC_NAMES[trainer.best_metric]
-        logger.info("best validation %s %.4f (one view per video): %s", name, state.best, trainer.checkpointer.best_path)
+        logger.info("best validation %s %.4f (views per video: %s): %s", trainer.best.text, state.best, facts.views, facts.best_path)
 
 
 class _Data(NamedTuple):
@@ -154,7 +151,6 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: "Weigh
     from vidrec.commands.train_step import build_stepper, build_validation
     from vidrec.data.build import build_batch_augment
     from vidrec.engine.bad_videos import BadVideos
-    from vidrec.engine.metrics import measure
     from vidrec.engine.optim import build_average, build_loss, build_schedule
     from vidrec.engine.prefetch import prefetched
     from vidrec.engine.trainer import Trainer
@@ -164,8 +160,6 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: "Weigh
     augment = build_batch_augment(cfg, "device")
     guard = _build_guard(cfg, folder, data=data, augment=augment)
     loss, average = build_loss(cfg, data.table, dist.device()), build_average(cfg, model)
-    several = data.val_table is not None and data.val_table.multi_label
-    targets = data.val_table.targets(cfg.CONFIG.DATA.NUM_CLASSES) if several and dist.is_main() else None
     dist.run_on_main(save_config, cfg, folder)
     return Trainer(
         stepper=build_stepper(cfg, model, weights.optimizer, augment=augment, guard=guard, loss=loss, average=average),
@@ -173,8 +167,7 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: "Weigh
         train_loader=prefetched(data.loader, dist.device()) if train_cfg.PREFETCH else data.loader,
         train_sampler=data.sampler,
         val_loader=data.val_loader,
-        num_val_videos=0 if data.val_table is None else len(data.val_table),
-        **build_validation(cfg, model, average),
+        **build_validation(cfg, model, average, table=data.val_table, loss=loss),
         extras={"ema": average} if average else {},
         num_epochs=train_cfg.EPOCH_NUM,
         val_freq=val.FREQ,
@@ -186,8 +179,6 @@ def _build_trainer(cfg: "CfgNode", folder: Path, *, data: _Data, weights: "Weigh
         checkpointer=weights.checkpointer,
         record=_build_record(cfg, folder, start=weights.start, num_steps=data.sampler.max_batches // train_cfg.ACCUMULATE),
         clip_freq=log.CLIP_FREQ,
-        measure=partial(measure, targets=targets, loss=loss),
-        best_metric="map" if several else "top1",
     )
 
 

@@ -1,5 +1,6 @@
 """The step of training and the switches of its process, as a config asks for them."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vidrec.utils.errors import ConfigError
@@ -9,10 +10,13 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
     from yacs.config import CfgNode
 
+    from vidrec.data.annotations import VideoTable
     from vidrec.data.mixing import BatchAugment
     from vidrec.data.samplers import TrainSampler
+    from vidrec.engine.best import BestWatch
     from vidrec.engine.divergence import Guard
     from vidrec.engine.ema import WeightAverage
+    from vidrec.engine.losses import Loss
     from vidrec.engine.parallel import ParallelOptions
     from vidrec.engine.stepper import Stepper
     from vidrec.engine.tester import Tester
@@ -81,12 +85,49 @@ def _change_layers(cfg: "CfgNode", model: "Recognizer") -> None:
     recompute_parts(model.backbone.parts(), cfg.CONFIG.TRAIN.CHECKPOINT_STAGES)
 
 
-def build_validation(cfg: "CfgNode", model: "Recognizer", average: "WeightAverage | None") -> dict[str, Any]:
-    """What validates in training, as the Trainer takes it: the network, its average beside it, or the average alone."""
-    train = cfg.CONFIG.TRAIN
+def build_validation(
+    cfg: "CfgNode", model: "Recognizer", average: "WeightAverage | None", *, table: "VideoTable | None", loss: "Loss"
+) -> dict[str, Any]:
+    """What validates in training, as the Trainer takes it: the network, its average beside it, or the average alone.
+
+    Args:
+        table: the validation list; None where there is none.
+        loss: to be measured too.
+    """
+    from vidrec.engine.metrics import measure
+    from vidrec.utils import dist
+
+    train, several = cfg.CONFIG.TRAIN, table is not None and table.multi_label
     tested = [model] if average is None else [average.model] if train.EMA.VALIDATE == "ema" else [model, average.model]
     testers = zip(("tester", "average_tester"), (_build_tester(cfg, network) for network in tested), strict=False)
-    return {**dict(testers), "precise_batches": train.PRECISE_BN}
+    targets = table.targets(cfg.CONFIG.DATA.NUM_CLASSES) if several and dist.is_main() else None
+    return {
+        **dict(testers),
+        "num_val_videos": 0 if table is None else len(table),
+        "precise_batches": train.PRECISE_BN,
+        "measure": partial(measure, targets=targets, loss=loss),
+        "best": _build_best(cfg, several=several),
+    }
+
+
+def _build_best(cfg: "CfgNode", *, several: bool) -> "BestWatch":
+    """By what a validation is the best.
+
+    Args:
+        several: videos of the validation list have several labels.
+
+    Raises:
+        ConfigError: the list does not give the metric asked for.
+    """
+    from vidrec.engine.best import BestWatch
+
+    val = cfg.CONFIG.VAL
+    metric = val.BEST_METRIC or ("map" if several else "top1")
+    if val.FREQ and metric.removeprefix("ema_") == ("mean_class" if several else "map"):
+        kind, other = ("several labels", "map") if several else ("one label", "mean_class")
+        what = f"CONFIG.VAL.BEST_METRIC is {metric}; a list of {kind} a video (CONFIG.DATA.VAL_ANNO_PATH) gives {other}, top1, top5 and"
+        raise ConfigError([f"{what} loss. Choose one of these."])
+    return BestWatch(metric, val.PATIENCE)
 
 
 def _build_tester(cfg: "CfgNode", model: "nn.Module") -> "Tester":

@@ -139,6 +139,10 @@ def _val() -> Node:
     val = Node()
     val.FREQ = 2  # validate every FREQ epochs, and after the last; 0: never
     val.BATCH_SIZE = 8  # clips (views, when testing) per forward
+    val.NUM_SEGMENT, val.NUM_CROP = 1, 1  # (new) temporal clips of a validation video, and crops of each; 1 is the center
+    # (new) what best.pth is best by: map, top1, top5, mean_class or loss, or ema_ and one of them; '': map for several labels, else top1
+    val.BEST_METRIC = ""
+    val.PATIENCE = 0  # (new) training ends after so many validations in a row without a better one; 0: never
     val.PRECISION = "fp32"  # (new) fp32, bf16 or fp16 of validation and test
     val.MEMORY_FORMAT = "contiguous"  # (new) contiguous or channels_last_3d of a test; validation has that of TRAIN
     return val

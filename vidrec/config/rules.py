@@ -22,6 +22,7 @@ from vidrec.config.protocols import (
 from vidrec.config.rule import INFINITY, Rule, above, at_least, number_range, one_of, only, within
 from vidrec.config.speed_rules import SPEED_RULES, speed_rules
 from vidrec.config.training_rules import TRAINING_RULES, training_rules
+from vidrec.config.validation_rules import VALIDATION_RULES, validation_rules
 from vidrec.model_zoo.specs import SECTIONS
 from vidrec.utils.text import FRAME_TEMPLATE
 
@@ -43,6 +44,7 @@ _IMAGE_SIZE = at_least(1, "pixel")
 
 RULES: dict[str, Rule] = {
     **TRAINING_RULES,
+    **VALIDATION_RULES,
     **SPEED_RULES,
     "DDP_CONFIG.WORLD_SIZE": at_least(1, "node"),
     "DDP_CONFIG.WORLD_RANK": at_least(0),
@@ -53,8 +55,6 @@ RULES: dict[str, Rule] = {
     "DDP_CONFIG.GROUP_TIMEOUT": above(0),
     "DDP_CONFIG.STRAGGLER_STEPS": at_least(0),
     "DDP_CONFIG.GPU": at_least(0),
-    "CONFIG.VAL.FREQ": at_least(0),
-    "CONFIG.VAL.BATCH_SIZE": at_least(1, "view"),
     "CONFIG.TEST.PROTOCOL": one_of(*PROTOCOLS),
     "CONFIG.TEST.CLIP_STARTS": _one_of_or_empty(*CLIP_STARTS),
     "CONFIG.TEST.TARGET_FPS": Rule(lambda value: value >= 0 or value == -1, "0, -1 for the file's own, or frames per second"),
@@ -142,6 +142,7 @@ def between_keys(cfg: CfgNode) -> Iterator[tuple[list[str], str]]:
     yield from _model_rules(cfg.CONFIG.MODEL)
     yield from _size_rules(cfg.CONFIG.DATA)
     yield from training_rules(cfg.CONFIG)
+    yield from validation_rules(cfg.CONFIG)
     yield from speed_rules(cfg.CONFIG.TRAIN)
     yield from _sampling_rules(cfg.CONFIG.DATA)
     yield from _test_rules(cfg.CONFIG)

@@ -41,8 +41,8 @@ Split = Literal["train", "val", "test"]
 def build_dataset(cfg: Any, split: Split) -> "Dataset":
     """The dataset of a split, its annotation file read and checked.
 
-    train: random clips of DATA.TRAIN_*. val: one center clip and crop of CROP_SIZE of DATA.VAL_*. test: TEST_NUM_SEGMENT x
-    TEST_NUM_CROP views of DATA.VAL_*, as TEST.PROTOCOL says.
+    train: random clips of DATA.TRAIN_*. val: VAL.NUM_SEGMENT clips x VAL.NUM_CROP crops of CROP_SIZE of DATA.VAL_*.
+    test: TEST_NUM_SEGMENT x TEST_NUM_CROP views of DATA.VAL_*, as TEST.PROTOCOL says.
 
     Raises:
         DataError: annotation file or data folder missing, empty list, wrong lines.
@@ -236,8 +236,9 @@ def _clip_augment(cfg: Any) -> "ClipAugment":
 
 
 def _val_arguments(cfg: Any) -> dict[str, Any]:
-    data = cfg.CONFIG.DATA
-    return {"num_segments": data.NUM_SEGMENT, "crop_size": data.CROP_SIZE, **_sampling_arguments(data)}
+    data, val = cfg.CONFIG.DATA, cfg.CONFIG.VAL
+    views = {"num_clips": val.NUM_SEGMENT, "num_crops": val.NUM_CROP}
+    return {"num_segments": data.NUM_SEGMENT, "crop_size": data.CROP_SIZE, **views, **_sampling_arguments(data)}
 
 
 def _sampling_arguments(data: Any) -> dict[str, Any]:

@@ -28,7 +28,8 @@ STEP_FILES = 2  # checkpoints within an epoch that are kept: the newest, and the
 
 @dataclass
 class RunState:
-    """Where a run stands: the epoch and the step in it that come next, both from 0, and the best top-1 so far (None: not yet).
+    """Where a run stands: the epoch and the step in it that come next, both from 0, and the best validation so far (None: not yet), by
+    the metric that the extra state `best` names.
 
     After the last step of an epoch, what belongs to its end, such as validation, comes next: step is then the number of steps.
     `extras` holds, by name, the states of what else the checkpoint had; empty for a new run and once they are handed out.

@@ -14,6 +14,16 @@ PART_KINDS = ("start", "end")
 METRIC_NAMES = {"map": "mAP", "top1": "top-1", "top5": "top-5", "mean_class": "mean class", "loss": "loss"}
 
 
+def metric_text(metric: str) -> str:
+    """The name of a number of a validation, as it is said to people. Example: `ema_top1` -> `top-1 of the average`"""
+    return METRIC_NAMES[metric.removeprefix("ema_")] + (" of the average" if metric.startswith("ema_") else "")
+
+
+def is_better(metric: str, value: float, best: float | None) -> bool:
+    """Whether the value of a metric is better than the best before it, None where there is none: lower of losses, else higher."""
+    return best is None or (value < best if metric.endswith("loss") else value > best)
+
+
 def read_entries(path: Path) -> Iterator[dict[str, Any]]:
     """The objects of a file, in order, as `read_lines` finds them."""
     return (entry for _, entry in read_lines(path))

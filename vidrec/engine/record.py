@@ -76,15 +76,16 @@ class RunRecord:
     def epoch(self, epoch: int, **numbers: float) -> None:
         self._write("epoch", {"epoch": epoch, **numbers}, self._end_of(epoch))
 
-    def validation(self, epoch: int, scores: VideoScores | None, measured: Accuracies) -> None:
+    def validation(self, epoch: int, scores: VideoScores | None, measured: Accuracies, *, best_by: str = "top1") -> None:
         """The numbers of a validation, with those of the classes and, where each video has one label, a confusion matrix.
 
         Args:
             scores: on the main process; None on the others.
+            best_by: the number by which the best validation is chosen.
         """
         if not is_main() or scores is None:
             return
-        numbers = {"epoch": epoch, **measured.numbers(), "failed": measured.num_failed}
+        numbers = {"epoch": epoch, **measured.numbers(), "failed": measured.num_failed, "best_by": best_by}
         if measured.class_precisions is not None:
             return self._write("val", {**numbers, "per_class": measured.class_precisions}, self._end_of(epoch))
         counts = confusion_counts(scores.scores, scores.labels, scores.failed)

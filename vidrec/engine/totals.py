@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from vidrec.engine.metric_lines import METRIC_NAMES, read_entries
+from vidrec.engine.metric_lines import METRIC_NAMES, is_better, read_entries
 
 Entry = dict[str, Any]
 
@@ -32,7 +32,7 @@ class RunTotals:
     """Numbers of all parts of a run together.
 
     Attributes:
-        best, last: the validation of highest top-1, or mAP where videos have several labels, and the last one.
+        best, last: the best validation, by the number that the run chose it by, and the last one.
         epoch: averages of the last whole epoch.
         clips_per_s: median over the displays, all processes together.
         data_share: mean share of the time in which training waited for data.
@@ -81,8 +81,8 @@ def run_totals(path: Path) -> RunTotals:
             totals.epoch = entry
         elif kind == "val":
             totals.last = entry
-            by = "map" if "map" in entry else "top1"
-            totals.best = entry if totals.best is None or entry[by] > totals.best[by] else totals.best
+            by = entry.get("best_by", "top1")
+            totals.best = entry if totals.best is None or is_better(by, entry[by], totals.best[by]) else totals.best
     steps.into(totals)
     return totals
 

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from vidrec.data.datasets import ClipBatch
 from vidrec.engine.bad_videos import BadVideos
+from vidrec.engine.best import BestWatch
 from vidrec.engine.checkpoint import Checkpointer, RunState, Stateful, hand_out
 from vidrec.engine.heartbeat import BATCH, REST, beat
 from vidrec.engine.log import logger
@@ -52,7 +53,7 @@ class Trainer:
         tester: scores the validation videos with the same network, or with the average of its weights.
         average_tester: scores them with the average as well; None: one of the two is enough.
         measure: what their scores are worth.
-        best_metric: the number, of those that `measure` finds, by which a checkpoint is the best.
+        best: by which of the numbers that `measure` finds a checkpoint is the best, and when training ends for want of a better one.
         precise_batches: batches of the epoch by which BatchNorm's statistics are renewed before a validation and at the end; 0: they stay.
         val_freq, save_freq: epochs; 0 is never, otherwise the last epoch is always included.
         save_steps: steps of the run between checkpoints within epochs; 0: none.
@@ -77,7 +78,7 @@ class Trainer:
     checkpointer: Checkpointer
     record: RunRecord
     measure: Callable[[VideoScores], Accuracies] = measure
-    best_metric: str = "top1"
+    best: BestWatch = field(default_factory=BestWatch)
     average_tester: Tester | None = None
     precise_batches: int = 0
     save_steps: int = 0
@@ -92,7 +93,9 @@ class Trainer:
         self.meter = TrainMeter(self.stepper.device)
 
     def run(self, state: RunState) -> RunState:
-        """Trains from `state` to the last epoch and returns the final state; the weights are then equal on all processes.
+        """Trains from `state` to the last epoch, or as long as validations get better, and returns the final state.
+
+        The weights are then equal on all processes.
 
         Raises:
             UserError: the loss has gone wrong (see `engine.divergence`), too many videos cannot be read, or a checkpoint cannot be written.
@@ -100,17 +103,20 @@ class Trainer:
         """
         hand_out(state, self._parts())
         for epoch in range(state.epoch, self.num_epochs):
+            if self.best.exhausted(state.best):
+                logger.info("training ends: validations in a row without a better %s: %d", self.best.text, self.best.stale)
+                break
             trained = self._train(epoch, state)
             state, paths = RunState(epoch + 1, 0, trained.best), []
             if is_due(epoch + 1, self.val_freq, self.num_epochs):
                 measured = self.validate(epoch)
                 if measured is None:
                     self._stop(trained)  # the validation comes first when the run goes on
-                found = measured.numbers()[self.best_metric]
-                if state.best is None or found > state.best:
+                found = measured.numbers()[self.best.metric]
+                if self.best.improved(found, state.best):
                     state.best = found
                     paths.append(self.checkpointer.best_path)
-            if is_due(epoch + 1, self.save_freq, self.num_epochs):
+            if is_due(epoch + 1, self.save_freq, self.num_epochs) or self.best.exhausted(state.best):
                 paths.append(self.checkpointer.path(state))
             self._save(paths, state)
         self.checkpointer.finish()
@@ -168,7 +174,7 @@ class Trainer:
                 measured = replace(measured, average=run_on_main(self.measure, averaged))
         except Stopped:
             return None
-        self.record.validation(epoch, result, measured)
+        self.record.validation(epoch, result, measured, best_by=self.best.metric)
         place = f"epoch {epoch + 1}/{self.num_epochs} validation"
         logger.info("%s %s (%d videos, %d unreadable)", place, measured.text(), measured.num_videos, measured.num_failed)
         if measured.average is not None:
@@ -240,7 +246,7 @@ class Trainer:
         raise Stopped(f"after step {state.step} of epoch {state.epoch + 1} ({self.stop.reason or 'as another process was asked'}): {path}")
 
     def _parts(self) -> dict[str, Stateful]:
-        return {"stepper": self.stepper, "meter": self.meter, "bad_videos": self.bad_videos, **self.extras}
+        return {"stepper": self.stepper, "meter": self.meter, "bad_videos": self.bad_videos, "best": self.best, **self.extras}
 
     def _save(self, paths: list[Path], state: RunState) -> None:
         if paths:
