@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from tool_runs import ROOT
@@ -68,6 +69,21 @@ def test_figures_of_inference_agree_with_each_other(config, tmp_path, capsys):
     assert "latency" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         run(get_fps, config, "--rounds", 0)
+
+
+def has_16_bit_products():
+    info = Path("/proc/cpuinfo")
+    return info.exists() and bool({"avx512_bf16", "amx_bf16"} & set(info.read_text().split()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_16_bit_products(), reason="this CPU has neither AVX512-BF16 nor AMX")
+def test_bf16_with_channels_last_3d_trains_slowfast_at_least_twice_as_fast_as_fp32_on_a_cpu(tmp_path):
+    file = tmp_path / "figures.json"
+    config, overrides = ROOT / table.NETWORKS["SlowFast 4x16"], ["CONFIG.TRAIN.BATCH_SIZE", 1]
+    run(benchmark_train, config, "--settings", SETTINGS, "--rounds", 3, "--warm-up", 1, "--json", file, *overrides)
+    fp32, bf16 = (each["ms"]["cpu"] for each in json.loads(file.read_text())["settings"])
+    assert fp32 / bf16 >= 2.0
 
 
 def figures_of(config, device_type="cpu"):

@@ -37,7 +37,7 @@ def losses(folder):
     return [entry["loss"] for entry in entries if entry["kind"] == "step"]
 
 
-def test_deterministic_runs_in_16_bits_repeat_themselves_and_can_be_tested_in_fp32_and_bf16(config, tmp_path, capsys):
+def test_deterministic_runs_in_16_bits_repeat_themselves_resume_and_can_be_tested_in_fp32_and_bf16(config, tmp_path, capsys):
     for name in ("first", "second"):
         run(train_command, config, name, FAST)
     runs = tmp_path / "runs"
@@ -45,6 +45,11 @@ def test_deterministic_runs_in_16_bits_repeat_themselves_and_can_be_tested_in_fp
     assert "2 epochs of 3 steps" in (runs / "first" / "log.txt").read_text()
     weights = [torch.load(runs / name / "checkpoints/epoch_0002.pth", weights_only=True)["model"] for name in ("first", "second")]
     assert all(torch.equal(tensor, weights[1][name]) and tensor.dtype != torch.bfloat16 for name, tensor in weights[0].items())
+    for file in (runs / "second" / "checkpoints").glob("epoch_0002*"):
+        file.unlink()
+    run(train_command, config, "second", FAST | {"CONFIG.TRAIN.RESUME": "auto"})
+    resumed = torch.load(runs / "second/checkpoints/epoch_0002.pth", weights_only=True)["model"]
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in weights[0].items())
     scores = []
     for precision, memory_format in (("fp32", "contiguous"), ("fp32", "channels_last_3d"), ("bf16", "channels_last_3d")):
         keys = {"CONFIG.VAL.PRECISION": precision, "CONFIG.VAL.MEMORY_FORMAT": memory_format}

@@ -175,6 +175,7 @@ def test_accumulated_batches_divide_the_loss_and_not_the_logits():
     assert float(outcome.loss) == pytest.approx(float(nn.functional.cross_entropy(outcome.logits, outcome.labels)), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_inductor_trains_as_without_it():
     try:
         stepper = make_stepper(options=StepOptions(compile="inductor"))
