@@ -123,8 +123,8 @@ class Stepper:
         for place, batch in enumerate(batches):
             beat(FORWARD, epoch=epoch, step=step)
             torch.manual_seed(derive_seed(self.seed, epoch, step * self.batches_per_step + place, self.rank))  # data has its own generators
-            clips, labels = self.inputs(batch)
             with keeping_gradients(self.network, place + 1 < len(batches)), naming_operators():
+                clips, labels = self.inputs(batch)
                 logits, loss = self.forward(clips, labels)
                 loss = loss / len(batches)
                 beat(BACKWARD, epoch=epoch, step=step)
