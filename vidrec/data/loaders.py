@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from vidrec.data.datasets import ClipSample, collate_clips
 from vidrec.data.mixing import BatchAugment
 from vidrec.data.samplers import TrainSampler
+from vidrec.data.stop_signals import outlive
 from vidrec.data.watch import Board, join
 from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import DataError, UserError
@@ -105,6 +106,7 @@ def _context() -> multiprocessing.context.BaseContext:
 
 def _start_worker(board: Board, worker_id: int) -> None:
     """One thread per worker: the workers are the parallelism. OpenCV is held to one where it is imported, decoders where they open."""
+    outlive(multiprocessing.parent_process().pid)
     join(board, worker_id)
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_trainer, daemon=True).start()
