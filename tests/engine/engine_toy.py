@@ -20,7 +20,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from vidrec.config.defaults import get_cfg_defaults
-from vidrec.data.datasets import ClipBatch, EvalVideo, Failure, SampleKey
+from vidrec.data.augment import AugmentPlan, Mixing
+from vidrec.data.datasets import ClipBatch, EvalVideo, Failure, SampleKey, pair_rng
+from vidrec.data.mixing import BatchAugment
 from vidrec.data.views import ViewGrid
 from vidrec.engine.bad_videos import BadVideos
 from vidrec.engine.checkpoint import Checkpointer, RunState
@@ -63,7 +65,8 @@ class Toy:
     max_hours: float = 0.0
     signal_at: str = ""  # rank,epoch,step at which the process sends SIGTERM to itself, before the step; step -1: in the validation
     accumulate: int = 1
-    ema: float = 0.0  # decay of an average of the weights
+    ema: float = 0.0  # decay of the average of the weights; 0: none
+    mixup: bool = False
     lr: float = 0.05
     kill_at: str = ""  # epoch,step at which the process ends itself with SIGKILL
     kill_in_save: int = 0  # the number of the save that SIGKILL cuts in half
@@ -123,7 +126,8 @@ class ToyClips(Dataset):
             crash_once(Path(self.toy.folder) / "crashed")
         failures = [Failure(f"/videos/{key.index}.mp4", "is empty")] if key.index in self.toy.bad_indices else []
         label = key.index % NUM_CLASSES
-        return pixels(label, derive_seed(key.epoch, key.position), 2), label, key.index, failures
+        plan = AugmentPlan(pair=Mixing(mixup_alpha=1.0).draw(pair_rng(0, key), 4)) if self.toy.mixup else None
+        return pixels(label, derive_seed(key.epoch, key.position), 2), label, key.index, failures, plan
 
 
 def crash_once(mark: Path) -> None:
@@ -163,8 +167,9 @@ class ToySampler(Sampler):
 
 
 def collate(samples: list[tuple]) -> ClipBatch:
-    clips, labels, indices, failures = zip(*samples, strict=True)
-    return ClipBatch(torch.stack(clips), torch.tensor(labels), torch.tensor(indices), [failure for each in failures for failure in each])
+    clips, labels, indices, failures, plans = zip(*samples, strict=True)
+    found = [failure for each in failures for failure in each]
+    return ClipBatch(torch.stack(clips), torch.tensor(labels), torch.tensor(indices), found, (), plans if plans[0] else ())
 
 
 class ToyVideos(Dataset):
@@ -230,8 +235,8 @@ def make_trainer(toy: Toy, cfg, stop: Stop | None = None) -> tuple[Trainer, RunS
     clips = toy.batch * toy.accumulate * dist.world_size()
     checkpointer = Checkpointer(folder / "checkpoints", config=cfg.dump(), seed=cfg.CONFIG.TRAIN.SEED, clips_per_step=clips)
     state = checkpointer.restore(toy.resume, model=model, optimizer=optimizer)
-    common: dict[str, Any] = {"device": torch.device("cpu"), "mean": MEAN, "std": STD}
     average = WeightAverage(model, decay=toy.ema) if toy.ema else None
+    common: dict[str, Any] = {"device": torch.device("cpu"), "mean": MEAN, "std": STD}
     trainer = Trainer(
         stepper=Stepper(
             model=model,
@@ -240,6 +245,7 @@ def make_trainer(toy: Toy, cfg, stop: Stop | None = None) -> tuple[Trainer, RunS
             batches_per_step=accumulated_for(checkpointer.clips_per_step, batch_size=toy.batch, processes=dist.world_size()),
             loss=poisoned(toy.poison) if toy.poison else SoftmaxLoss(),
             guard=make_guard(toy, cfg),
+            augment=BatchAugment(NUM_CLASSES, 1, mixes=True, mean=MEAN, whole=False) if toy.mixup else None,
             average=average,
             **common,
         ),
