@@ -111,38 +111,42 @@ class _Run:
     """A training run in two processes under one or two agents of torchrun, whose processes are all gone in the end."""
 
     def __init__(self, config: Path, folder: Path, agents: int):
-        place = ["--standalone", "--nproc-per-node", "2"]
+        self._place = ["--standalone", "--nproc-per-node", "2"]
         if agents == 2:
-            keep_alive = "keep_alive_interval=1,keep_alive_max_attempt=3"
-            place = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-id", "soak", "--rdzv-conf", keep_alive]
-            place += ["--rdzv-endpoint", f"127.0.0.1:{_free_port()}"]
-        self._command = [sys.executable, "-m", "torch.distributed.run", *place, "--max-restarts", "3", "-m", "vidrec", "train"]
-        self._command += ["--config-file", str(config), "CONFIG.LOG.EXP_NAME", folder.name]
+            self._place = ["--nnodes", "2", "--nproc-per-node", "1", "--rdzv-backend", "c10d", "--rdzv-id", "soak"]
+            self._place += ["--rdzv-endpoint", f"127.0.0.1:{_free_port()}"]
+        self._run = ["--max-restarts", "3", "-m", "vidrec", "train", "--config-file", str(config), "CONFIG.LOG.EXP_NAME", folder.name]
         self._environment = os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"}
         self._output = folder.with_name(f"{folder.name}.out")
         self._output.parent.mkdir(parents=True, exist_ok=True)
-        self._agents = [self._start() for _ in range(agents)]
+        self._agents = [self._start(node) for node in range(agents)]
 
-    def _start(self) -> "subprocess.Popen[bytes]":
+    def _start(self, node: int) -> "subprocess.Popen[bytes]":
+        """An agent; that of node 0 keeps the meeting point."""
+        keep_alive = ["--rdzv-conf", f"keep_alive_interval=1,keep_alive_max_attempt=3,is_host={int(node == 0)}"]
+        command = [sys.executable, "-m", "torch.distributed.run", *self._place, *(keep_alive if "--nnodes" in self._place else [])]
         with self._output.open("ab") as output:
-            return subprocess.Popen(self._command, env=self._environment, stdout=output, stderr=output, start_new_session=True)
+            return subprocess.Popen([*command, *self._run], env=self._environment, stdout=output, stderr=output, start_new_session=True)
 
     def kill(self, rank: int) -> str:
-        """Kills the worker of this rank; with two agents, the younger agent and its worker, which is started again. Says whom."""
+        """Kills the worker of this rank; with two agents, the agent of node 1 and its worker, and starts the agent again. Says whom."""
         if len(self._agents) == 1:
             os.kill(_worker(self._agents[0].pid, rank), signal.SIGKILL)
             return f"worker {rank}"
         for process in (*_workers(self._agents[1].pid), self._agents[1].pid):
             os.kill(process, signal.SIGKILL)
         self._agents[1].wait()
-        self._agents[1] = self._start()
+        self._agents[1] = self._start(1)
         return "agent and worker"
 
     def wait(self) -> None:
         """Raises UserError where the run fails or does not end."""
-        _until(lambda: all(agent.poll() is not None for agent in self._agents), "the run did not end")
-        if any(agent.returncode for agent in self._agents):
+        _until(lambda: self._failed() or all(agent.poll() == 0 for agent in self._agents), "the run did not end")
+        if self._failed():
             raise UserError(f"A run failed; its last words are:\n{self._output.read_text()[-4000:]}")
+
+    def _failed(self) -> bool:
+        return any(agent.poll() for agent in self._agents)
 
     def __enter__(self) -> "_Run":
         return self
