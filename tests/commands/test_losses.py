@@ -76,6 +76,23 @@ def test_results_of_several_labels_agree_with_each_other(run_of_several_labels):
     assert [row["label"] for row in rows][:3] == ["0", "1 3", "0 2"]
 
 
+@pytest.mark.slow
+def test_two_processes_validate_and_test_several_labels_as_one(run_of_several_labels, lists, tmp_path):
+    """One epoch of both; validation after it is of one network, and its accuracies are those that a test of one process finds."""
+    config = run_of_several_labels.parents[1] / "tiny.yaml"
+    arguments = ["--config-file", config, *lists, *SIGMOID, "CONFIG.LOG.BASE_PATH", tmp_path, "CONFIG.TRAIN.EPOCH_NUM", 1]
+    arguments += ["CONFIG.DATA.TEST_NUM_SEGMENT", 1, "CONFIG.DATA.TEST_NUM_CROP", 1]
+    run_tool("train_ddp_pytorch.py", *arguments, "DDP_CONFIG.NPROC_PER_NODE", 2, "CONFIG.TRAIN.BATCH_SIZE", 2)
+    accuracies = []
+    for processes in (1, 2):
+        folder = ["CONFIG.LOG.EVAL_DIR", f"by_{processes}", "DDP_CONFIG.NPROC_PER_NODE", processes]
+        run_tool("test_ddp_pytorch.py", *arguments, *folder)
+        accuracies.append(json.loads((tmp_path / f"run/by_{processes}/result.json").read_text())["accuracy"])
+    (val,) = [line for text in (tmp_path / "run/metrics.jsonl").read_text().splitlines() if (line := json.loads(text))["kind"] == "val"]
+    assert accuracies[0] == accuracies[1]
+    assert [val["map"], val["top1"], val["per_class"]] == [accuracies[0][key] for key in ("map", "top1", "class_precisions")]
+
+
 @pytest.mark.parametrize("loss", ["bce", "focal"])
 def test_one_label_a_video_trains_with_a_sigmoid_too(config, tmp_path, loss):
     arguments = ["--config-file", str(config), "CONFIG.TRAIN.LOSS", loss, "CONFIG.TRAIN.EPOCH_NUM", "1"]
