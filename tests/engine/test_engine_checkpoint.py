@@ -36,8 +36,8 @@ def parts(width=3):
     return {"model": model, "optimizer": optimizer}
 
 
-def checkpointer(folder, config=CONFIG):
-    return Checkpointer(folder, config=config, seed=0, clips_per_step=8)
+def checkpointer(folder, config=CONFIG, **more):
+    return Checkpointer(folder, config=config, seed=0, clips_per_step=8, **more)
 
 
 def write(run, path, state, **more):
@@ -156,6 +156,15 @@ def test_keys_that_do_not_change_the_result_may_differ(tmp_path):
     saved(tmp_path, 1)
     other = CONFIG.replace("DEBUG", "INFO").replace("GPU: 0", "GPU: 1").replace("RESUME: ''", "RESUME: auto")
     assert checkpointer(tmp_path, other).restore("auto", **parts()).epoch == 1
+
+
+def test_a_key_that_came_later_has_its_default_for_an_older_run(tmp_path):
+    saved(tmp_path, 1)
+    with_default, with_other = (CONFIG.replace("LR: 0.1", f"LR: 0.1, LABEL_SMOOTHING: {share}") for share in ("0.0", "0.1"))
+    defaults = "CONFIG: {TRAIN: {LABEL_SMOOTHING: 0.0}}"
+    assert checkpointer(tmp_path, with_default, defaults=defaults).restore("auto", **parts()).epoch == 1
+    with pytest.raises(CheckpointError, match=r"LABEL_SMOOTHING was 0.0 and is now 0.1"):
+        checkpointer(tmp_path, with_other, defaults=defaults).restore("auto", **parts())
 
 
 def test_another_network_is_refused(tmp_path):

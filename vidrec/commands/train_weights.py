@@ -24,6 +24,7 @@ class Weights(NamedTuple):
 
 
 def open_weights(cfg: "CfgNode", folder: Path) -> Weights:
+    from vidrec.config import get_cfg_defaults
     from vidrec.data.decoders import decoder_version
     from vidrec.engine.checkpoint import Checkpointer
     from vidrec.engine.optim import build_batch_scale, build_optimizer
@@ -34,6 +35,7 @@ def open_weights(cfg: "CfgNode", folder: Path) -> Weights:
     checkpointer = Checkpointer(
         folder / cfg.CONFIG.LOG.SAVE_DIR,
         config=cfg.dump(),
+        defaults=get_cfg_defaults().dump(),
         seed=cfg.CONFIG.TRAIN.SEED,
         clips_per_step=build_batch_scale(cfg).clips,
         decoder=decoder_version(cfg.CONFIG.DATA.DECODER),

@@ -62,6 +62,7 @@ class Checkpointer:
         folder: where the checkpoints are; made where missing.
         config: the resolved config as YAML text, kept in every checkpoint.
         clips_per_step: over all processes; a run that goes on keeps that of its checkpoint, in the attribute of this name.
+        defaults: the default config as YAML text, for what the config of an older checkpoint does not know yet.
         decoder: what decodes the videos, with its version, kept in every checkpoint; another one gives slightly other frames.
         save_minutes: minutes after which another checkpoint is due; 0: never.
         keep_last: the newest that are kept, older ones are removed once a new one is there; 0: all of epochs. The best is always kept.
@@ -71,10 +72,19 @@ class Checkpointer:
     """
 
     def __init__(
-        self, folder: Path, *, config: str, seed: int, clips_per_step: int, decoder: str = "", save_minutes: float = 0.0, keep_last: int = 0
+        self,
+        folder: Path,
+        *,
+        config: str,
+        seed: int,
+        clips_per_step: int,
+        defaults: str = "",
+        decoder: str = "",
+        save_minutes: float = 0.0,
+        keep_last: int = 0,
     ):
         self.folder, self.config, self.seed, self.decoder, self.keep_last = folder, config, seed, decoder, keep_last
-        self.clips_per_step = clips_per_step
+        self.clips_per_step, self.defaults = clips_per_step, defaults
         self._writer, self._every_s, self._since = Background(), save_minutes * 60, time.monotonic()
         run_on_main(self._prepare)
 
@@ -213,7 +223,8 @@ class Checkpointer:
             logger.info("no checkpoint in %s yet: the run starts from the beginning", self.folder)
             return None
         free = BATCH_KEYS if content["world_size"] != world_size() else ()
-        refuse_other_config(yaml.safe_load(content["config"]), yaml.safe_load(self.config), free=free)
+        saved, current, defaults = map(yaml.safe_load, (content["config"], self.config, self.defaults))
+        refuse_other_config(saved, current, defaults=defaults, free=free)
         before = content["versions"].get("decoder", self.decoder)
         if before != self.decoder:
             logger.warning("the run decoded its videos with %s and goes on with %s: their frames may differ a little", before, self.decoder)

@@ -52,9 +52,16 @@ def accumulated_for(clips: int, *, batch_size: int, processes: int) -> int:
     return accumulated
 
 
-def refuse_other_config(saved: dict[str, Any], current: dict[str, Any], *, free: Sequence[str] = ()) -> None:
-    """Raises CheckpointError naming every key that differs and may not; those of `free` may too."""
-    old, new = dict(_flat(saved)), dict(_flat(current))
+def refuse_other_config(
+    saved: dict[str, Any], current: dict[str, Any], *, defaults: dict[str, Any] | None = None, free: Sequence[str] = ()
+) -> None:
+    """Raises CheckpointError naming every key that differs and may not; those of `free` may too.
+
+    A key that the saved config does not have came later, with a default that changes nothing for older runs.
+    """
+    later = dict(_flat(defaults or {}))
+    new = dict(_flat(current))
+    old = {key: later[key] for key in new.keys() & later.keys()} | dict(_flat(saved))
     differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and not _is_free(key) and key not in free]
     if differing:
         rows = [f"  - {key} was {old.get(key, 'not set')!r} and is now {new.get(key, 'not set')!r}" for key in differing]
