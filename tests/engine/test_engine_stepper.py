@@ -10,6 +10,7 @@ from torch import nn
 from vidrec.data.datasets import ClipBatch
 from vidrec.engine.compiled import compiled
 from vidrec.engine.device import set_switches
+from vidrec.engine.ema import WeightAverage
 from vidrec.engine.precision import lay_out
 from vidrec.engine.recompute import Recomputed, recompute_parts
 from vidrec.engine.stepper import StepOptions, Stepper
@@ -154,6 +155,17 @@ def test_fp16_step_with_overflown_gradients_leaves_the_weights_and_halves_the_sc
     train(stepper, steps=1)
     assert all(torch.equal(parameter, before[name]) for name, parameter in stepper.model.named_parameters())
     assert stepper.scaler.get_scale() == 32768.0
+
+
+def test_average_of_the_weights_takes_no_part_in_a_step_that_overflew():
+    stepper = make_stepper(options=StepOptions(precision="fp16"))
+    stepper.average = WeightAverage(stepper.model, decay=0.9)
+    hook = stepper.model.fc.weight.register_hook(lambda gradient: gradient * float("inf"))
+    train(stepper, steps=1)
+    assert stepper.average.num_updates == 0
+    hook.remove()
+    train(stepper, steps=1)
+    assert stepper.average.num_updates == 1
 
 
 def test_loss_scale_goes_on_from_a_saved_state_of_plain_values():

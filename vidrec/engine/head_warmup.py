@@ -1,6 +1,5 @@
 """Fine-tuning that begins with the head: what comes before it stands still for the first epochs."""
 
-
 from vidrec.models.layers.norm import batch_norms
 from vidrec.models.recognizer import Recognizer
 

@@ -5,7 +5,6 @@ from itertools import islice
 
 import torch
 import torch.distributed as distributed
-from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats
 from torch import Tensor, nn
 
 from vidrec.utils.dist import world_size
@@ -21,6 +20,8 @@ def renew_statistics(network: nn.Module, clips: Iterable[Tensor], *, num_batches
         network: in training mode.
         clips: batches [B, 3, T, H, W] of this process, normalized; the same number on every process, at least `num_batches`.
     """
+    from fvcore.nn.precise_bn import get_bn_modules, update_bn_stats  # its import warns of torch.jit
+
     buffers = {norm: (norm.running_mean, norm.running_var) for norm in get_bn_modules(network)}
     steps = [(norm.num_batches_tracked, norm.num_batches_tracked.clone()) for norm in buffers]
     update_bn_stats(network, islice(clips, num_batches), num_batches)

@@ -178,9 +178,10 @@ class Stepper:
             self.scaler.update()
             return False
         self.grad_norm = self.clip.apply(self.model.parameters())
+        scale = self.scaler.get_scale()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        if self.average is not None:
+        if self.average is not None and self.scaler.get_scale() >= scale:  # a lower scale: the gradients overflew, the weights stayed
             self.average.update(self.model)
         return True
 
