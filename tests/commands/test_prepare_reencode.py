@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from test_prepare import failure, listed, report_of, write_video
 
@@ -140,3 +142,49 @@ def test_two_files_never_become_one():
         "d/b.mkv": "d/b.mkv.mp4",
         "d.b/c": "d.b/c.mp4",
     }
+
+def uneven_video(path: Path, times: list[int]) -> None:
+    """A video of 25 ticks a second whose frames are shown from the given ticks on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number, time in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 20 + 30 * number, dtype=np.uint8), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def times_of(path: Path) -> list[tuple[float, int]]:
+    """Of each frame the seconds at which it is shown, and its gray to the next 10."""
+    with av.open(str(path)) as container:
+        return [(round(frame.time, 2), round(frame.to_ndarray(format="gray").mean(), -1)) for frame in container.decode(video=0)]
+
+
+@needs_ffmpeg
+def test_copy_of_a_variable_frame_rate_has_each_frame_once_at_its_time(tmp_path):
+    uneven_video(tmp_path / "v" / "a.mp4", [0, 1, 5, 6, 20])
+    results = reencode(tmp_path / "v", ["a.mp4"], tmp_path / "new", encoding=Encoding(32), workers=1)
+    assert results["a.mp4"].problem == ""
+    copy = times_of(tmp_path / "new" / "a.mp4")
+    assert [time for time, _ in copy] == [0.0, 0.04, 0.2, 0.24, 0.8]
+    assert copy == times_of(tmp_path / "v" / "a.mp4")
+
+
+@needs_ffmpeg
+def test_file_that_is_cut_short_is_broken_and_gets_no_copy(tmp_path, capsys):
+    root = tmp_path / "v" / "run"
+    write_video(root / "a.mp4", num_frames=20)
+    with av.open(str(root / "a.mp4")) as source, av.open(str(root / "b.mp4"), "w", options={"movflags": "faststart"}) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    os.truncate(root / "b.mp4", (root / "b.mp4").stat().st_size - 100)
+    arguments = ["--videos", str(tmp_path / "v"), "--out", str(tmp_path / "out"), "--val-share", "0", "--short-side", "32"]
+    assert folder.main(arguments) == 0
+    assert report_of(tmp_path / "out")["broken"] == [{"path": "run/b.mp4", "reason": "the file ends 100 bytes before its last packet"}]
+    assert listed(tmp_path / "out", "train") == [("run/a.mp4", 0)]
+    assert not (tmp_path / "out" / "videos" / "run" / "b.mp4").exists()

@@ -74,10 +74,13 @@ def reencode(
     encoding.check()
     program = find_ffmpeg()
     _claim(source, target, encoding)
-    names = target_names(paths)
+    names, timing = target_names(paths), every_frame_once(program)
 
     def one(path: str) -> Encoded:
-        return _encode(program, source / path, target / names[path], names[path], encoding=encoding, timeout_s=timeout_s)
+        copy = target / names[path]
+        part = copy.with_name(f".{copy.name}.part")
+        command = ffmpeg_arguments(program, source / path, part, encoding=encoding, timing=timing)
+        return _encode(command, source / path, part, target=copy, name=names[path], timeout_s=timeout_s)
 
     results = for_each(one, list(paths), workers=workers, title=f"encode to {encoding.short_side}")
     return dict(zip(paths, results, strict=True))
@@ -93,7 +96,18 @@ def target_names(paths: Sequence[str]) -> dict[str, str]:
     return {path: name if counts[name] == 1 else path + ".mp4" for path, name in plain.items()}
 
 
-def ffmpeg_arguments(program: str, source: Path, target: Path, encoding: Encoding) -> list[str]:
+def every_frame_once(program: str) -> tuple[str, str]:
+    """The option of this ffmpeg by which a copy has the frames of its source at their times.
+
+    Without it a video of variable frame rate is filled with repeated frames to a constant one. Before FFmpeg 5.1 it is called -vsync.
+    """
+    options = subprocess.run([program, "-hide_banner", "-h", "long"], stdin=subprocess.DEVNULL, capture_output=True, check=False).stdout
+    return ("-fps_mode" if b"\n-fps_mode" in options else "-vsync", "passthrough")
+
+
+def ffmpeg_arguments(
+    program: str, source: Path, target: Path, *, encoding: Encoding, timing: tuple[str, str]
+) -> list[str]:
     """The command line. Names stand behind `file:`, so that none is taken for an option or another protocol."""
     short = encoding.short_side
     width = f"if(gt(iw,ih),-2,max(2,2*trunc(min({short},iw)/2)))"
@@ -104,23 +118,17 @@ def ffmpeg_arguments(program: str, source: Path, target: Path, encoding: Encodin
         *("-vf", f"scale=w='{width}':h='{height}',setsar=1", "-c:v", "libx264", "-preset", encoding.preset, "-crf", str(encoding.crf)),
         # no B-frames: no edit list is needed, which some decoders do not follow
         *("-pix_fmt", "yuv420p", "-bf", "0", "-g", str(KEYFRAMES), "-threads", "1", "-movflags", "+faststart"),
-        *("-f", "mp4", f"file:{target.absolute()}"),
+        *(*timing, "-f", "mp4", f"file:{target.absolute()}"),
     ]
 
 
-def _encode(program: str, source: Path, target: Path, name: str, *, encoding: Encoding, timeout_s: float) -> Encoded:
+def _encode(command: Sequence[str], source: Path, part: Path, *, target: Path, name: str, timeout_s: float) -> Encoded:
+    """Runs ffmpeg, which writes `part`; only a whole file gets the name `target`."""
     if target.is_file() and target.stat().st_size and target.stat().st_mtime >= source.stat().st_mtime:
         return Encoded(name, "")
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
     try:
-        subprocess.run(
-            ffmpeg_arguments(program, source, part, encoding),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=timeout_s,
-        )
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         return Encoded("", f"ffmpeg did not finish it in {timeout_s:g} s")
     except subprocess.CalledProcessError as error:

@@ -26,16 +26,22 @@ def for_each(function: Callable[[Task], Result], tasks: Sequence[Task], *, worke
 
 
 def header_problem(path: str) -> str:
-    """Why a file's header does not read as that of a video; '' where it does. Frames are not decoded."""
+    """Why a file's header does not read as that of a whole video; '' where it does. Frames are not decoded."""
     import av
 
+    from vidrec.data.doctor.examine import bytes_cut_off
+
     try:
-        if os.path.getsize(path) == 0:
+        size = os.path.getsize(path)
+        if size == 0:
             return "it is empty (0 bytes)"
         with av.open(f"file:{os.path.abspath(path)}", metadata_errors="ignore") as container:
             if not container.streams.video:
                 return "it has no video stream"
-            codec = container.streams.video[0].codec_context
-            return "" if codec is not None and codec.width and codec.height else "its picture size is unknown"
+            stream = container.streams.video[0]
+            if stream.codec_context is None or not stream.codec_context.width or not stream.codec_context.height:
+                return "its picture size is unknown"
+            missing = bytes_cut_off(stream, size)
+            return f"the file ends {missing:,} bytes before its last packet" if missing else ""
     except (OSError, ValueError) as error:  # PyAV's errors are of these classes
         return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -103,16 +103,21 @@ def read_header(path: str) -> Header:
     with open_container(path) as container:
         try:
             stream = video_stream(container, path)
-            context, entries = stream.codec_context, list(stream.index_entries)
+            context = stream.codec_context
             fields = {"codec": context.codec.canonical_name, "width": context.width, "height": context.height}
             fields["promised"] = _promised_seconds(container, stream)
-            fields["missing_bytes"] = max(0, max((entry.pos + entry.size for entry in entries), default=0) - os.path.getsize(path))
+            fields["missing_bytes"] = bytes_cut_off(stream, os.path.getsize(path))
             present, hidden = _read_packets(container, stream)
             fps = float(stream.average_rate or stream.guessed_rate or 0)
             counts = {"fps": fps, "header_frames": stream.frames, "hidden_frames": hidden, "present": present}
         except av.error.FFmpegError as error:
             raise damaged(path, error) from error
     return Header(rotation=_rotation(path), **fields, **counts)
+
+
+def bytes_cut_off(stream: Any, size: int) -> int:
+    """How far the packets that an opened stream's header lists lie beyond the end of its file of `size` bytes; 0 where there is no list."""
+    return max(0, max((entry.pos + entry.size for entry in list(stream.index_entries)), default=0) - size)
 
 
 def why_truncated(header: Header, frames: int) -> str | None:
