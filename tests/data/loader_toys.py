@@ -3,7 +3,9 @@
 import os
 import signal
 import time
+from multiprocessing import resource_sharer
 
+import torch
 from torch.utils.data import Dataset
 
 from vidrec.data.watch import watched
@@ -41,3 +43,19 @@ class ProcessGroups(Dataset):
 
     def __getitem__(self, index: int) -> int:
         return os.getpgrp()
+
+
+class DiesWithItemsOnTheWay(Dataset):
+    """Items of shared memory. Its process dies at the third, and nobody serves the second any more a while before its end is seen."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        with watched(f"/videos/number {index}.mp4"):
+            if index == 2:
+                time.sleep(0.5)  # the item before is sent by a thread
+                resource_sharer.stop()
+                time.sleep(2.0)
+                os.kill(os.getpid(), signal.SIGKILL)
+        return torch.full((4,), index)

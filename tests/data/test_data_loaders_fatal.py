@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from loader_toys import Fatal, ProcessGroups
+from loader_toys import DiesWithItemsOnTheWay, Fatal, ProcessGroups
 
 from vidrec.data import watch
 from vidrec.data.loaders import make_loader
@@ -32,6 +32,14 @@ def test_fatal_video_ends_in_one_message_that_names_it(how, message):
     with pytest.raises(DataError, match=message):
         list(make_loader(Fatal(how), EvalSampler(8), batch_size=None, num_workers=2, read_timeout=2.0))
     assert time.monotonic() - started < 60
+
+
+def test_process_that_dies_before_its_last_item_is_fetched_ends_in_the_same_message():
+    batches = iter(make_loader(DiesWithItemsOnTheWay(), EvalSampler(8), batch_size=None, num_workers=1))
+    assert next(batches).tolist() == [0, 0, 0, 0]
+    time.sleep(1.2)
+    with pytest.raises(DataError, match=r"A loader process was killed by signal 9 .* while it read /videos/number 2\.mp4; the run"):
+        list(batches)
 
 
 def test_limit_is_for_each_video_and_not_for_all():

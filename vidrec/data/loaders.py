@@ -1,10 +1,10 @@
 """Loader processes: how many, how they start, and how a mistake that a user can mend comes out of them."""
 
-import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,11 +32,11 @@ class VideoLoader(DataLoader):
                 batch = next(iterator)
             except StopIteration:
                 return
-            except RuntimeError as error:
-                dead = [(number, worker) for number, worker in enumerate(getattr(iterator, "_workers", ())) if not worker.is_alive()]
-                if not dead:
+            except (RuntimeError, OSError, EOFError) as error:  # the last two: a batch on its way from a worker that died
+                dead = _find_dead(getattr(iterator, "_workers", ()), seconds=0.0 if isinstance(error, RuntimeError) else 5.0)
+                if dead is None:
                     raise
-                number, worker = dead[0]
+                number, worker = dead
                 raise DataError(_death_text(worker.exitcode, self.board.read(number), self.board.limit)) from error
             if isinstance(batch, UserError):
                 raise batch
@@ -144,6 +144,14 @@ class _Guarded(Dataset):
             return self.dataset.__getitems__(keys)
         except UserError as error:
             return [error]
+
+
+def _find_dead(workers: Sequence[Any], *, seconds: float) -> tuple[int, Any] | None:
+    """A loader process that is gone, with its number. Its end may be known only a while after its connections broke: wait so long."""
+    if not workers:
+        return None
+    ended = multiprocessing.connection.wait([worker.sentinel for worker in workers], timeout=seconds)
+    return next(((number, worker) for number, worker in enumerate(workers) if worker.sentinel in ended), None)
 
 
 def _death_text(exitcode: int | None, path: str, limit: float) -> str:
