@@ -143,6 +143,7 @@ def test_two_files_never_become_one():
         "d.b/c": "d.b/c.mp4",
     }
 
+
 def uneven_video(path: Path, times: list[int]) -> None:
     """A video of 25 ticks a second whose frames are shown from the given ticks on."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,5 +72,8 @@ def test_clips_of_one_video_stand_beside_each_other_and_count_in_the_batch():
     assert next(second.batches()) == batches[0][2:]
     with pytest.raises(DataError, match=r"BATCH_SIZE 4 of 2 clips a video \(CLIPS_PER_VIDEO\) in 4 processes takes 8 for one step"):
         TrainSampler(7, 4, clips_per_video=2, world_size=4)
-    with pytest.raises(ValueError, match=r"batch_size is 4 clips; it must be a multiple of clips_per_video, 3"):
+    with pytest.raises(ValueError, match=r"batch_size is 4 clips and clips_per_video 3; both must be at least 1, and the first a multiple"):
         TrainSampler(7, 4, clips_per_video=3)
+    for batch_size, clips in ((0, 1), (-2, 1), (4, 0)):
+        with pytest.raises(ValueError, match=f"batch_size is {batch_size} clips and clips_per_video {clips}; both must be at least 1"):
+            TrainSampler(12, batch_size, clips_per_video=clips)

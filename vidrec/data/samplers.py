@@ -54,8 +54,11 @@ class TrainSampler(Sampler[SampleKey]):
         world_size: int = 1,
         seed: int = 0,
     ):
-        if batch_size % clips_per_video:
-            raise ValueError(f"batch_size is {batch_size} clips; it must be a multiple of clips_per_video, {clips_per_video}.")
+        if batch_size < 1 or clips_per_video < 1 or batch_size % clips_per_video:
+            raise ValueError(
+                f"batch_size is {batch_size} clips and clips_per_video {clips_per_video}; both must be at least 1, and the first a "
+                "multiple of the second. Change one of the two."
+            )
         self.num_samples, self.batch_size, self.clips_per_video = num_samples, batch_size, clips_per_video
         self.multigrid, self.rank, self.world_size, self.seed = multigrid, rank, world_size, seed
         self._epoch = 0

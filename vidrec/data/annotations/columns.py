@@ -11,7 +11,7 @@ import numpy as np
 from vidrec.data.annotations.chunks import ODD, QUOTE, Chunk, Numbers, is_any, number_before, read_chunks
 from vidrec.data.annotations.classes import CORRECT, MAX_KEPT, ClassMap
 from vidrec.data.annotations.filling import Fields, Filler
-from vidrec.data.annotations.line import frame_count, parse_span
+from vidrec.data.annotations.line import check_path, frame_count, parse_span
 from vidrec.data.annotations.rows import NO_SPAN, More, Row, Rows
 from vidrec.utils.errors import DataError
 
@@ -194,6 +194,7 @@ def _row(line: bytes, header: Header, classes: ClassMap) -> Row:
     encoded = [field.strip().encode("utf-8", "surrogateescape") for field in fields]
     if not encoded[header.path]:
         raise ValueError(f"the row has no path; wanted is {header}.")
+    check_path(encoded[header.path])
     labels = classes.parse(encoded[header.label])
     num_frames = _count(fields[header.num_frames]) if header.num_frames >= 0 else 0
     span, point = NO_SPAN, False

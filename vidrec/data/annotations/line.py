@@ -80,12 +80,19 @@ def parse_line(line: bytes, form: Form, classes: ClassMap, *, first: bool) -> Ro
         raise ValueError(
             f"{text_of(line)!r:.80} holds a carriage return; lines must end in a line feed, alone or after one. Convert the file."
         )
+    check_path(path)
     remedy = HEADER if first else CORRECT
     labels = classes.parse(fields[-1], remedy)
     if form.columns == 3:
         return Row(path, labels, frame_count(fields[1], remedy))
     span, seconds = parse_span(fields[1], fields[2], remedy) if form.columns == 4 else (NO_SPAN, False)
     return Row(path, labels, 0, span, seconds)
+
+
+def check_path(path: bytes) -> None:
+    """Raises ValueError for a path with a zero byte, which no file can have."""
+    if b"\0" in path:
+        raise ValueError(f"{text_of(path)!r:.80} holds a zero byte, which no path can; the list may be damaged. {CORRECT}")
 
 
 def frame_count(field: bytes, remedy: str = CORRECT) -> int:

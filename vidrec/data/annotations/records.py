@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vidrec.data.annotations.classes import CORRECT, MAX_KEPT, ClassMap
 from vidrec.data.annotations.columns import END, IN_SECONDS, LABEL, NUM_FRAMES, PATH, START, first_key
 from vidrec.data.annotations.json_stream import NoEntriesError, read_json
-from vidrec.data.annotations.line import frame_count, parse_span
+from vidrec.data.annotations.line import check_path, frame_count, parse_span
 from vidrec.data.annotations.rows import NO_SPAN, Mistakes, Row, Rows, in_parts
 from vidrec.utils.errors import DataError
 
@@ -92,7 +92,7 @@ class _Reader:
         if not isinstance(record, dict):
             if not key:
                 raise ValueError(f"{record!r:.80} is no record; wanted are {FORM}. {CORRECT}")
-            return Row(_encoded(self._suffix.of(key)), self._parse(record))
+            return Row(_path(self._suffix.of(key)), self._parse(record))
         keys = self._keys.get(tuple(record)) or self._new_keys(record)
         if not keys.label:
             raise ValueError(f"{record!r:.80} has no label; wanted are {FORM}. {CORRECT}")
@@ -107,7 +107,7 @@ class _Reader:
         span, point = NO_SPAN, False
         if keys.start and keys.end:
             span, point = parse_span(_text(record[keys.start]).encode(), _text(record[keys.end]).encode())
-        return Row(_encoded(name), labels, num_frames, span, point or (keys.seconds and span != NO_SPAN))
+        return Row(_path(name), labels, num_frames, span, point or (keys.seconds and span != NO_SPAN))
 
     def _new_keys(self, record: dict[str, Any]) -> _Keys:
         names = {name.lower(): name for name in record}
@@ -127,6 +127,12 @@ class _Reader:
             if len(self._labels) < MAX_KEPT:
                 self._labels[known] = labels
         return labels
+
+
+def _path(name: str) -> bytes:
+    path = _encoded(name)
+    check_path(path)
+    return path
 
 
 def _encoded(text: str) -> bytes:
