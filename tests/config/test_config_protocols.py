@@ -54,7 +54,7 @@ def test_names_of_the_schema_are_those_of_the_code():
     assert sorted(SAMPLINGS) == sorted(clip_sampling.SamplingName.__args__)
     assert sorted(SHORT_VIDEO) == sorted(sampling.ShortVideo.__args__)
     assert {name: counts for name, counts in CROPS.items() if counts} == {name: counts for name, (counts, _) in view_crops.SCHEMES.items()}
-    assert sorted(AVERAGES) == sorted([*averages.AVERAGES, averages.FEATURE_MEAN])
+    assert sorted(AVERAGES) == sorted(averages.AVERAGES)
     assert DENSE_WINDOW == sampling.DENSE_WINDOW
 
 
