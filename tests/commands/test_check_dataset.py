@@ -1,11 +1,13 @@
 """tools/check_dataset.py as a user types it. What it finds: tests/data/test_data_doctor.py."""
 
 import signal
+from collections import Counter
 
 import pytest
 from tool_runs import run_tool
 
 from vidrec.commands.check_dataset import lost_video, main
+from vidrec.commands.dataset_report import ranked
 from vidrec.utils.killable import Outcome
 
 
@@ -37,3 +39,8 @@ def test_a_missing_list_is_one_message_and_exit_code_1(config, tmp_path, capsys)
 )
 def test_how_a_video_was_lost_is_said(outcome, status, reason):
     assert lost_video(outcome, 30.0) == {"status": status, "reason": reason}
+
+
+def test_equal_counts_stand_in_the_order_of_their_names_whatever_came_first():
+    assert ranked(Counter(["truncated", "missing", "ok", "ok"])) == "2 ok, 1 missing, 1 truncated"
+    assert ranked(Counter()) == ""

@@ -36,6 +36,11 @@ def report(cfg: "CfgNode", tables: "dict[str, VideoTable]", rows: "Sequence[Row]
     return sum(finding.kind in PROBLEMS for finding in found)
 
 
+def ranked(counts: Counter[str]) -> str:
+    """Names with their counts, the largest first; equal ones by name, since workers end in any order. Example: `4 ok, 1 missing`"""
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
 def _summary(rows: "Sequence[Row]", records: "Mapping[str, Record]", found: "Sequence[Finding]") -> list[str]:
     from vidrec.data.doctor.findings import NOTES, PROBLEMS
 
@@ -46,8 +51,8 @@ def _summary(rows: "Sequence[Row]", records: "Mapping[str, Record]", found: "Seq
     frames, codecs = sum(record.frames for record in records.values()), Counter(record.codec for record in records.values() if record.codec)
     lines = [
         f"{len(records)} videos ({', '.join(f'{count} rows in {split}' for split, count in lists.items())}), {frames:,} frames decoded",
-        f"status: {', '.join(f'{count} {status}' for status, count in counts.most_common())}",
-        f"codecs: {', '.join(f'{count} {codec}' for codec, count in codecs.most_common()) or 'none'}",
+        f"status: {ranked(counts)}",
+        f"codecs: {ranked(codecs) or 'none'}",
         *(_classes(rows, split) for split in lists),
     ]
     for title, group in (("PROBLEMS", PROBLEMS), ("NOTES", NOTES)):
