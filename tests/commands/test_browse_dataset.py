@@ -1,5 +1,7 @@
 """The contact sheet: what is drawn, and what it says to bad input."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,6 +49,16 @@ def test_augmentation_stands_over_the_clips(config, tmp_path, device):
     assert rows[0].lines[1].startswith("label 0.") and " + 0." in rows[0].lines[1] and " (" in rows[0].lines[1]
     assert all(word in rows[0].lines[2] for word in ("brightness", "mixed with", "erased y", "mixup 0."))
     run(config, tmp_path, "--num", "3", *settings)
+
+
+def test_cutmix_names_the_box_as_erasing_does(config):
+    settings = ["CONFIG.DATA.AUG.MIX.CUTMIX_ALPHA", "1", "CONFIG.DATA.AUG.ERASING.PROB", "1"]
+    from vidrec.commands.runs import load_run_config
+    from vidrec.data.build import build_dataset
+
+    cfg = load_run_config(str(config), settings)
+    rows = list(browse_dataset.train_rows(cfg, build_dataset(cfg, "train"), None, num=2, epoch=0))
+    assert all(re.fullmatch(r"erased y \d+:\d+ x \d+:\d+  \|  cutmix y \d+:\d+ x \d+:\d+", row.lines[2]) for row in rows)
 
 
 def test_multigrid_shows_a_share_of_each_shape(config):

@@ -115,11 +115,16 @@ def _clip_lines(batch: "ClipBatch", place: int, names: list[str] | None) -> list
     chains = [f"{chain.share:.2f} of {' > '.join(_op_text(op) for op in chain.ops)}" for chain in plan.chains]
     parts = [ops] if ops else []
     parts += [f"mixed with {' + '.join(chains)}"] if chains else []
-    parts += [f"erased y {plan.erase.y0}:{plan.erase.y1} x {plan.erase.x0}:{plan.erase.x1}"] if plan.erase else []
+    parts += [f"erased {_box_text(plan.erase[:4])}"] if plan.erase else []
     if plan.pair:
-        parts.append(f"cutmix {plan.pair.box}" if plan.pair.box else f"mixup {plan.pair.share:.2f}")
+        parts.append(f"cutmix {_box_text(plan.pair.box)}" if plan.pair.box else f"mixup {plan.pair.share:.2f}")
     return [*lines, "  |  ".join(parts)] if parts else lines
 
 
 def _op_text(op: tuple[str, float]) -> str:
     return f"{op[0]} {op[1]:.3g}" if op[1] else op[0]
+
+
+def _box_text(box: tuple[int, int, int, int]) -> str:
+    """Example: (15, 37, 10, 31) -> `y 15:37 x 10:31`"""
+    return f"y {box[0]}:{box[1]} x {box[2]}:{box[3]}"
