@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 
 BLOCK_BYTES = 2**22
 LONGEST = 2**22  # characters of a string
-_SPACE = re.compile(r"[ \t\n\r]*").match
+_BLANKS = " \t\n\r"
+_SPACE = re.compile(rf"[{_BLANKS}]*").match
 _SCAN = json.JSONDecoder().scan_once
 
 
@@ -56,6 +57,9 @@ class _Text:
 
     def peek(self) -> str:
         """The next character that is no blank; '' at the end."""
+        character = self._rest[self._place : self._place + 1]
+        if character and character not in _BLANKS:
+            return character
         self._place = _SPACE(self._rest, self._place).end()
         while self._place == len(self._rest) and self._more():
             self._place = _SPACE(self._rest, self._place).end()
