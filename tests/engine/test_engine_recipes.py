@@ -20,14 +20,6 @@ from vidrec.engine.tester import Tester
 from vidrec.models.build import assemble
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def make(folder, *, validate_average=False, precise=0, max_norm=0.0, **fields):
     toy = Toy(folder=str(folder), batch_norm=True, ema=0.9, **fields)
     trainer, state = make_trainer(toy, toy_config(toy))

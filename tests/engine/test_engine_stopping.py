@@ -15,14 +15,6 @@ from vidrec.engine.checkpoint import RunState
 from vidrec.engine.stopping import EXIT_STOPPED, Agreement, Stop, Stopped, Wishes, exit_status, requeue
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def train(folder, *, place=None, max_hours=0.0, **arguments):
     """Digest of a run in this process, or the message of Stopped; SIGTERM comes at `place`, an epoch and a step."""
     toy, stop = Toy(folder=str(folder), epochs=4, batch_norm=True, **arguments), Stop(max_hours=max_hours)
@@ -155,7 +147,7 @@ def scontrol(tmp_path, monkeypatch):
     """A stub of SLURM's command that writes down what it is told and ends with the status in the file `status`."""
     script = tmp_path / "bin/scontrol"
     script.parent.mkdir()
-    script.write_text(f"#!/bin/sh\necho \"$@\" >> {tmp_path}/told\necho no such job >&2\nexit $(cat {tmp_path}/status)\n")
+    script.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\necho no such job >&2\nexit $(cat {tmp_path}/status)\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
     monkeypatch.setenv("SLURM_JOB_ID", "4711")

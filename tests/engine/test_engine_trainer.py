@@ -11,19 +11,10 @@ from engine_toy import Toy, digest, make_trainer, recorded, toy_config, video_lo
 
 from vidrec.engine import progress
 from vidrec.engine.divergence import DivergenceError
-from vidrec.engine.log import close_logging, logger, note, setup_logging
+from vidrec.engine.log import logger, note, setup_logging
 from vidrec.engine.progress import WaitClock, duration_text, shown
 from vidrec.engine.trainer import in_steps, is_due
 from vidrec.utils.errors import DataError, UserError
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-    close_logging()
 
 
 def train(folder, **arguments):
