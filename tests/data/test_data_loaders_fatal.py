@@ -1,11 +1,15 @@
 """Loader processes that die or hang: one message with the file, and never a hang."""
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
-from loader_toys import DiesWithItemsOnTheWay, Fatal, ProcessGroups
+from loader_toys import DiesWithItemsOnTheWay, Fatal
 
+import vidrec
 from vidrec.data import watch
 from vidrec.data.loaders import make_loader
 from vidrec.data.samplers import EvalSampler
@@ -61,6 +65,20 @@ def test_reading_outside_of_a_loader_process_does_nothing():
         assert watch._mine is None
 
 
+GROUPS = """
+import os
+from loader_toys import ProcessGroups
+from vidrec.data.loaders import make_loader
+from vidrec.data.samplers import EvalSampler
+print(os.getpgrp(), *make_loader(ProcessGroups(), EvalSampler(2), batch_size=None, num_workers=2))
+"""
+
+
 def test_loader_processes_are_out_of_reach_of_a_signal_to_the_group_of_their_run():
-    groups = list(make_loader(ProcessGroups(), EvalSampler(2), batch_size=None, num_workers=2))
-    assert len(groups) == 2 and len(set(groups)) == 1 and os.getpgrp() not in groups
+    # In a process of its own, whose fork server no other kind of test has started.
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(vidrec.__file__).parents[1])])
+    environment = os.environ | {"PYTHONPATH": paths}
+    run = subprocess.run([sys.executable, "-c", GROUPS], env=environment, capture_output=True, text=True, timeout=100)
+    assert run.returncode == 0, run.stderr
+    own, *groups = run.stdout.split()
+    assert len(groups) == 2 and len(set(groups)) == 1 and own not in groups
