@@ -140,7 +140,7 @@ def _run(tasks: list[tuple], tables: "dict[str, VideoTable]", decoder: str, opti
         workers=options.workers or usable_cores(),
         timeout=options.timeout,
         setup=partial(prepare_worker, tables, decoder, DECODERS.target(decoder)),
-        preload=["vidrec.commands.dataset_worker", "vidrec.data.doctor.examine", "vidrec.data.decoders.auto"],
+        preload=["vidrec.data.loader_server", "vidrec.commands.dataset_worker", "vidrec.data.doctor.examine", "vidrec.data.decoders.auto"],
     )
 
 
