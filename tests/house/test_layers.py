@@ -18,10 +18,12 @@ MAY_IMPORT = {
     "data": BELOW_DATA,
     "models": BELOW_DATA,
     "engine": {"data", "models", *BELOW_DATA},
-    "commands": {"engine", "data", "models", *BELOW_DATA},
+    "inference": {"engine", "data", "models", *BELOW_DATA},
+    "pages": {"engine", *BELOW_DATA},
+    "commands": {"inference", "pages", "engine", "data", "models", *BELOW_DATA},
     "__main__": {"commands", "utils"},
     "tools": {"commands"},
-    "vidrec": {"data", "models", "engine", *BELOW_DATA},  # __init__, which exports lazily
+    "vidrec": {"commands", "inference", "data", "models", "engine", *BELOW_DATA},  # __init__, which exports lazily
 }
 # Geometry and schedules are functions of numbers: no tensor, no file, no decoder.
 PURE = (
