@@ -5,7 +5,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
 
-from vidrec.utils.errors import ConfigError
+from vidrec.utils.errors import ConfigError, UserError
+from vidrec.utils.own_classes import find_class
 from vidrec.utils.text import did_you_mean
 
 
@@ -15,14 +16,16 @@ class Registry:
     Args:
         kind: what the names stand for, as messages say it (`backbone`).
         targets: TYPE name -> `package.module:Class`.
+        base: `package.module:Class` that a class of the user's own must be derived from, so that TYPE may be its `module:Class` too (see
+            vidrec.utils.own_classes); '': only the names are known.
 
     Example:
         BACKBONES = Registry("backbone", {"SlowFast": "vidrec.models.backbones.slowfast:SlowFast"})
         BACKBONES.build({"TYPE": "SlowFast", "DEPTH": 50, "ALPHA": 8})
     """
 
-    def __init__(self, kind: str, targets: Mapping[str, str]):
-        self.kind = kind
+    def __init__(self, kind: str, targets: Mapping[str, str], *, base: str = ""):
+        self.kind, self.base = kind, base
         self._targets: dict[str, str] = dict(targets)
 
     def register(self, name: str, target: str) -> None:
@@ -35,9 +38,12 @@ class Registry:
         return sorted(self._targets)
 
     def get(self, name: str) -> type:
-        """The class behind a name. Raises ConfigError with close matches for an unknown one."""
+        """The class behind a name, or behind `module:Class`. Raises ConfigError with close matches for an unknown one."""
+        wrong = self._wrong_type(name)
+        if wrong:
+            raise ConfigError([wrong])
         if name not in self._targets:
-            raise ConfigError([self._unknown(name)])
+            return find_class(name, self.base)
         module, attribute = self._targets[name].split(":")
         return getattr(importlib.import_module(module), attribute)
 
@@ -70,8 +76,9 @@ class Registry:
         name = section.get("TYPE")
         if not name:
             return [f"{where}.TYPE is missing; it must name a {self.kind}, one of {', '.join(self.names()) or 'none'}."]
-        if name not in self._targets:
-            return [f"{where}.TYPE: {self._unknown(name)}"]
+        wrong = self._wrong_type(name)
+        if wrong:
+            return [f"{where}.TYPE: {wrong}"]
         parameters = _parameters(self.get(name))
         found = []
         for key, value in section.items():
@@ -89,7 +96,16 @@ class Registry:
                 found.append(f"{where}.{key.upper()} is missing; {name} needs it ({_annotation_text(parameter.annotation)}).")
         return found
 
-    def _unknown(self, name: str) -> str:
+    def _wrong_type(self, name: Any) -> str | None:
+        """What is wrong with a TYPE; None where it stands for a class."""
+        if name in self.names():
+            return None
+        if self.base and isinstance(name, str) and ":" in name:
+            try:
+                find_class(name, self.base)
+            except UserError as error:
+                return str(error)
+            return None
         known = ", ".join(self.names()) or "none"
         return f"{name!r} is not a {self.kind}; those known are {known}.{did_you_mean(str(name), self.names())}"
 

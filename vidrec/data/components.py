@@ -5,6 +5,7 @@ from vidrec.registry import Registry
 DATASETS = Registry(
     "dataset",
     {"ClipDataset": "vidrec.data.datasets:ClipDataset", "MultiViewDataset": "vidrec.data.multiview:MultiViewDataset"},
+    base="torch.utils.data:Dataset",
 )
 SAMPLERS = Registry(
     "sampler",
@@ -13,6 +14,7 @@ SAMPLERS = Registry(
         "ClassBalancedSampler": "vidrec.data.samplers:ClassBalancedSampler",
         "EvalSampler": "vidrec.data.samplers:EvalSampler",
     },
+    base="torch.utils.data:Sampler",
 )
 
 # Arguments that build_dataset and build_sampler supply, for whoever checks a section without building it.

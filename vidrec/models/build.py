@@ -35,8 +35,9 @@ BACKBONES = Registry(
         "SlowFast": "vidrec.models.backbones.slowfast:SlowFast",
         "VGG16": "vidrec.models.backbones.vgg:VGG16",
     },
+    base="vidrec.models.backbones.base:Backbone",
 )
-NECKS = Registry("neck", {"TPN": "vidrec.models.necks.tpn:TPN"})
+NECKS = Registry("neck", {"TPN": "vidrec.models.necks.tpn:TPN"}, base="torch.nn:Module")
 HEADS = Registry(
     "head",
     {
@@ -45,6 +46,7 @@ HEADS = Registry(
         "PoolHead": "vidrec.models.heads.pool:PoolHead",
         "SlowFastHead": "vidrec.models.heads.slowfast:SlowFastHead",
     },
+    base="vidrec.models.heads.base:Head",
 )
 
 # Arguments that the builders supply, for whoever checks a section without building it.
