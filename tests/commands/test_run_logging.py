@@ -13,6 +13,7 @@ def test_command_is_one_that_can_be_typed_again():
         "python tools/train_ddp_pytorch.py --config-file 'my c.yaml'"
     )
     assert command_line(["/x/site-packages/vidrec/__main__.py", "train", "A", "1"]) == "python -m vidrec train A 1"
+    assert command_line(["/venv/bin/vidrec", "train", "A", "b c"]) == "vidrec train A 'b c'"
 
 
 def test_network_of_a_zoo_name_is_no_change_but_what_replaces_a_part_of_it_is(tmp_path):

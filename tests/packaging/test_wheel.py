@@ -101,3 +101,14 @@ def test_commands_of_the_wheel_answer_outside_the_checkout(fresh_python, tmp_pat
     run = subprocess.run([fresh_python, "-m", "vidrec", "train", "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert "--config-file" in run.stdout
+
+
+def test_the_script_of_the_wheel_runs_the_same_commands(fresh_python, tmp_path):
+    script = fresh_python.parent / "vidrec"
+    for arguments, status, words in (
+        (["list", "c3d*"], 0, "c3d_kinetics400"),
+        (["--version"], 0, "vidrec 0.1.0"),
+        (["tran"], 2, "'tran' is not a command of vidrec. Did you mean 'train'?"),
+    ):
+        run = subprocess.run([script, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert (run.returncode, words in run.stdout + run.stderr) == (status, True), run.stderr

@@ -62,6 +62,8 @@ def command_line(argv: Sequence[str]) -> str:
     script = Path(argv[0])
     if script.parts[-2:] == ("vidrec", "__main__.py"):
         return shlex.join(["python", "-m", "vidrec", *argv[1:]])
+    if script.name == "vidrec":  # the console script
+        return shlex.join(["vidrec", *argv[1:]])
     return shlex.join(["python", *argv])
 
 
