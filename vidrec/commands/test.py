@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.commands.cli import config_parser, run_command
+from vidrec.commands.tested_network import build_tested, zoo_row
 from vidrec.config.protocols import resolve_protocol
-from vidrec.config.zoo import find_row, zoo_name
-from vidrec.utils.errors import ConfigError, WeightsError
+from vidrec.config.zoo import zoo_name
+from vidrec.utils.errors import ConfigError
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
 
     from vidrec.engine.metrics import Accuracies
     from vidrec.engine.tester import VideoScores
-    from vidrec.model_zoo.specs import Row
-    from vidrec.models.recognizer import Recognizer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +50,7 @@ def test(cfg: "CfgNode", config_file: str) -> None:
     data, val = cfg.CONFIG.DATA, cfg.CONFIG.VAL
     names = class_names(cfg)
     dataset, _, loader = open_split(cfg, "test")
-    model, weights = _build_tested(cfg, folder)
+    model, weights = build_tested(cfg, folder)
     lay_out(model, val.MEMORY_FORMAT)
     sigmoid = cfg.CONFIG.TRAIN.LOSS != "softmax"
     average = ViewAverage(resolve_protocol(cfg.CONFIG).average, getattr(model.head, "fc", None), sigmoid=sigmoid)
@@ -68,61 +67,6 @@ def test(cfg: "CfgNode", config_file: str) -> None:
     result = tester.run(loader, num_videos=len(dataset.table))
     subject = _Subject(config_file, weights, dataset, names, folder / (cfg.CONFIG.LOG.EVAL_DIR or "eval"), average.scores_are)
     dist.run_on_main(_report, cfg, subject, result)
-
-
-def _build_tested(cfg: "CfgNode", folder: Path) -> "tuple[Recognizer, str]":
-    """The network with the weights to test, and where they are from.
-
-    PRETRAINED_PATH alone (LOAD False) is what to test. Otherwise the weights that a config names are where its training starts, and
-    the best checkpoint of its own run goes before them.
-
-    Raises:
-        WeightsError: there are none.
-    """
-    from vidrec.engine.log import logger
-    from vidrec.models.build import build_model
-    from vidrec.models.weights.load import load_state, load_weights
-    from vidrec.models.weights.read import read_average
-
-    model_cfg = cfg.CONFIG.MODEL
-    checkpoints = folder / cfg.CONFIG.LOG.SAVE_DIR
-    own = [*checkpoints.glob("best.pth"), *sorted(checkpoints.glob("epoch_*.pth"), reverse=True)]
-    if model_cfg.PRETRAINED_PATH and not (model_cfg.LOAD and own):
-        path = model_cfg.PRETRAINED_PATH
-    elif own:
-        path = str(own[0])
-    else:
-        _check_published(cfg, checkpoints)
-        return build_model(cfg), f"zoo: {zoo_name(_zoo_row(cfg))} {model_cfg.PRETRAINED}"
-    model = build_model(cfg, load_weights=False)
-    if cfg.CONFIG.INFERENCE.EMA:
-        logger.info("testing the average of the weights of %s", path)
-        load_state(model, read_average(path), source=path)
-        return model, f"{path}, average of the weights"
-    logger.info("testing the weights of %s", path)
-    load_weights(model, path)
-    return model, path
-
-
-def _check_published(cfg: "CfgNode", checkpoints: Path) -> None:
-    """Raises WeightsError where the zoo's weights are not asked for, are no average, or would leave the classifier untrained."""
-    model_cfg = cfg.CONFIG.MODEL
-    if cfg.CONFIG.INFERENCE.EMA:
-        raise WeightsError(
-            f"CONFIG.INFERENCE.EMA is True and {checkpoints} has no checkpoint; published weights are no average."
-            " Set it False, or train this config first."
-        )
-    remedy = " Name a weights file in CONFIG.MODEL.PRETRAINED_PATH, or train this config first."
-    if not model_cfg.PRETRAINED:
-        raise WeightsError(
-            f"There are no weights to test: CONFIG.MODEL.PRETRAINED_PATH is empty, PRETRAINED is False and {checkpoints} has no"
-            f" checkpoint.{remedy}"
-        )
-    if model_cfg.RESET_HEAD or model_cfg.NAME.endswith("_custom"):
-        raise WeightsError(
-            f"The published weights of {model_cfg.NAME} have no classifier for the classes of this config, and {checkpoints} has no"
-            f" checkpoint.{remedy}"
-        )
 
 
 class _Subject(NamedTuple):
@@ -184,14 +128,9 @@ def _model_name(cfg: "CfgNode") -> str:
     model = cfg.CONFIG.MODEL
     if not model.NAME:
         return model.BACKBONE.TYPE
-    row = _zoo_row(cfg)
+    row = zoo_row(cfg)
     changed = [part for part in ("BACKBONE", "NECK", "HEAD") if dict(model[part]) != row.model.get(part, {})]
     return f"{zoo_name(row)} with another {' and '.join(changed)}" if changed else zoo_name(row)
-
-
-def _zoo_row(cfg: "CfgNode") -> "Row":
-    model = cfg.CONFIG.MODEL
-    return find_row(model.NAME, zoo=model.ZOO, hashtag=model.PRETRAINED)
 
 
 def _accuracy_line(cfg: "CfgNode", measured: "Accuracies") -> str:
