@@ -16,6 +16,8 @@ class Backbone(nn.Module, ABC):
         parent_2d: where ImageNet weights come from: the torchvision network of the same depth and width (`resnet50`);
             '' where the family starts from a 2-D network but none has this size; None where the family is trained
             from scratch.
+        last_map: the submodule whose output is the last map over space, for a picture of the evidence, where it is not what
+            `forward` returns, since linear layers follow.
     """
 
     out_channels: tuple[int, ...]
@@ -24,6 +26,7 @@ class Backbone(nn.Module, ABC):
     min_size: int = 1
     max_size: int | None = None
     parent_2d: str | None = None
+    last_map: str = ""
 
     @abstractmethod
     def forward(self, clips: torch.Tensor) -> list[torch.Tensor]:

@@ -24,6 +24,7 @@ class C3D(Backbone):
 
     min_frames, max_frames = 16, 31
     min_size, max_size = 96, 127
+    last_map = "stages.4.3"  # after the ReLU of the last convolution, 2 x 7 x 7
 
     def __init__(self, *, width: int = 64):
         super().__init__()

@@ -26,6 +26,7 @@ class VGG16(FrameBackbone):
     """
 
     min_size = 32
+    last_map = "stages.4.5"  # after the ReLU of the last convolution, 14 x 14
 
     def __init__(self, *, width: int = 64, hidden: int = 4096, dropout: float = 0.5):
         super().__init__()
