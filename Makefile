@@ -8,15 +8,16 @@ DEMO := configs/demo/i3d_tiny.yaml
 # Two processes share the test files, each with one thread; some tests start processes of their own.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help install demo test test-slow browser lint clean
+.PHONY: help install demo test test-slow browser docs lint clean
 
 help:
 	@echo 'make demo       makes $(VENV) and the demo data, trains and tests $(DEMO)'
 	@echo 'make test       the tests (makes $(VENV) where it is missing)'
 	@echo 'make test-slow  the longer proofs: markers slow, browser and gpu'
 	@echo 'make browser    installs Chromium for the browser tests (apt-get, root)'
+	@echo 'make docs       the documentation as pages, build/docs/index.html'
 	@echo 'make lint       ruff'
-	@echo 'make clean      removes .venv, demo_data and all caches; keeps runs/'
+	@echo 'make clean      removes .venv, build, demo_data and all caches; keeps runs/'
 	@echo 'VENV=FOLDER after any of them takes another virtual environment than .venv.'
 
 install: $(INSTALLED)
@@ -54,6 +55,11 @@ browser:
 	else \
 		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; \
 	fi
+
+# A warning is an error: a link that leads nowhere, a page that no index names. Nothing is fetched.
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -c docs . build/docs
+	@echo 'open build/docs/index.html'
 
 lint: $(INSTALLED)
 	$(BIN)/python -m ruff check .

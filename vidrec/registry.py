@@ -61,7 +61,7 @@ class Registry:
         mistakes = self.mistakes(section, self.kind.upper(), given=tuple(given))
         if mistakes:
             raise ConfigError(mistakes)
-        parameters = _parameters(self.get(section["TYPE"]))
+        parameters = parameters_of(self.get(section["TYPE"]))
         arguments = {key: value for key, value in given.items() if key in parameters}
         arguments |= {key.lower(): _plain(value) for key, value in section.items() if key != "TYPE"}
         return self.get(section["TYPE"])(**arguments)
@@ -79,7 +79,7 @@ class Registry:
         wrong = self._wrong_type(name)
         if wrong:
             return [f"{where}.TYPE: {wrong}"]
-        parameters = _parameters(self.get(name))
+        parameters = parameters_of(self.get(name))
         found = []
         for key, value in section.items():
             if key == "TYPE":
@@ -121,14 +121,15 @@ def hands_on(source: type) -> Callable[[type], type]:
     def decorate(cls: type) -> type:
         own = inspect.signature(cls.__init__)
         named = [parameter for parameter in own.parameters.values() if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
-        more = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, p in _parameters(source).items() if name not in own.parameters]
+        more = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for name, p in parameters_of(source).items() if name not in own.parameters]
         cls.__init__.__signature__ = own.replace(parameters=[*named, *more])
+        cls.hands_on_to = (source,)  # for whoever looks for the docstrings
         return cls
 
     return decorate
 
 
-def _parameters(cls: type) -> dict[str, inspect.Parameter]:
+def parameters_of(cls: type) -> dict[str, inspect.Parameter]:
     """The named parameters of a constructor, `self` left out."""
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {name: p for name, p in inspect.signature(cls).parameters.items() if p.kind in named}

@@ -49,6 +49,10 @@ def test_demo_makes_data_trains_and_tests(environment):
     assert all((ROOT / tool).is_file() for tool in tools)
 
 
+def test_docs_are_built_with_warnings_as_errors(environment):
+    assert f"{environment}/bin/python -m sphinx -W --keep-going -q -b html -c docs . build/docs" in dry_run("docs", f"VENV={environment}")
+
+
 def test_ci_runs_what_readme_names_and_nothing_else():
     lines = [line for line in (ROOT / ".ci" / "run").read_text().splitlines() if not line.startswith("#")]
     assert lines == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "make browser", "make test", "make test-slow"]

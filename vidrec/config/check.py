@@ -11,7 +11,7 @@ from vidrec.config.source import Entry
 from vidrec.utils.text import did_you_mean
 
 _HASHTAG, _WEIGHTS = "CONFIG.MODEL.PRETRAINED", "CONFIG.TRAIN.CLASS_WEIGHTS"
-_EITHER = {_HASHTAG: "True, False or a hashtag", _WEIGHTS: "a list of numbers, or balanced"}  # keys of two types
+TWO_TYPES = {_HASHTAG: "True, False or a hashtag", _WEIGHTS: "a list of numbers, or balanced"}  # keys of two types, in words
 
 
 def check_entry(cfg: CfgNode, entry: Entry) -> tuple[Any, str | None]:
@@ -76,8 +76,8 @@ def _number_as(value: Any, default: Any) -> Any:
 
 
 def _type_words(key: str, default: Any) -> str:
-    if key in _EITHER:
-        return _EITHER[key]
+    if key in TWO_TYPES:
+        return TWO_TYPES[key]
     if isinstance(default, list):
         return f"a list, such as {default!r}"
     return {bool: "True or False", int: "a whole number", float: "a number", str: "text"}[type(default)]

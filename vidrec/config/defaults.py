@@ -50,7 +50,8 @@ def _val() -> Node:
     val = Node()
     val.FREQ = 2  # validate every FREQ epochs, and after the last; 0: never
     val.BATCH_SIZE = 8  # clips (views, when testing) per forward
-    val.NUM_SEGMENT, val.NUM_CROP = 1, 1  # (new) temporal clips of a validation video, and crops of each; 1 is the center
+    val.NUM_SEGMENT = 1  # (new) temporal clips of a validation video; 1 is the center
+    val.NUM_CROP = 1  # (new) crops of each of them along the long side; 1 is the center
     # (new) what best.pth is best by: map, top1, top5, mean_class or loss, or ema_ and one of them; '': map for several labels, else top1
     val.BEST_METRIC = ""
     val.PATIENCE = 0  # (new) training ends after so many validations in a row without a better one; 0: never
@@ -110,7 +111,7 @@ def _log() -> Node:
     log.KEEP_LAST = 0  # (new) newest checkpoints that are kept, of epochs and within them; the best is kept beside them. 0: all of epochs
     log.DISPLAY_FREQ = 1  # iterations between log lines
     log.LEVEL = "DEBUG"  # DEBUG, INFO, WARNING or ERROR
-    log.LOG_FILENAME = "log.txt"
+    log.LOG_FILENAME = "log.txt"  # what the console says, below the run's folder
     # (new) where numbers and pictures go beside metrics.jsonl: tensorboard, wandb, mlflow, or a package's entry point (docs/logging.md)
     log.LOGGERS = ["tensorboard"]
     log.CLIP_FREQ = 10  # (new) epochs between pictures of the first training clips as the network sees them, in LOGGERS; 0: never
@@ -125,7 +126,7 @@ def get_cfg_defaults() -> Config:
     cfg.CONFIG.TRAIN = train_defaults()
     cfg.CONFIG.VAL = _val()
     cfg.CONFIG.TEST = _test()
-    # FEAT: the model returns pooled features instead of scores; EMA (new): test the average of the weights that a checkpoint holds
+    # FEAT: the model returns pooled features instead of scores; EMA: (new) test the average of the weights that a checkpoint holds
     cfg.CONFIG.INFERENCE = Node({"FEAT": False, "EMA": False})
     cfg.CONFIG.DATA = data_defaults()
     cfg.CONFIG.MODEL = _model()

@@ -48,7 +48,8 @@ def _recipe(train: Node) -> None:
     train.CLIP_NORM = 0.0  # (new) the gradients of a step are scaled down to this norm of all of them together; 0.0: never
     train.CLIP_VALUE = 0.0  # (new) every number of the gradients is cut to at most this size; 0.0: never
     train.HEAD_WARMUP_EPOCHS = 0  # (new) first epochs in which only the head trains
-    # (new) an average of the weights: decay per step (0.0: none), whether it is less at first, and which weights are validated: both or ema
+    # (new) DECAY: how much of the average of the weights a step keeps, 0.0 makes no average; WARMUP: keep less in the first steps;
+    # VALIDATE: which weights are validated, both or ema
     train.EMA = Node({"DECAY": 0.0, "WARMUP": True, "VALIDATE": "both"})
     train.PRECISE_BN = 0  # (new) training batches by which BatchNorm's statistics are renewed before a validation and at the end; 0: never
 
