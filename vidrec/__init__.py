@@ -14,6 +14,7 @@ _EXPORTS = {
     "get_model": "vidrec.models.build",
     "get_model_list": "vidrec.models.build",
     "list_models": "vidrec.models.build",
+    "load": "vidrec.commands.loading",
     "load_config": "vidrec.config.load",
 }
 __all__ = ["__version__", *_EXPORTS]

@@ -48,3 +48,22 @@ def run_tool(tool, *arguments, launcher=(sys.executable,), check=True):
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment)
     assert not check or done.returncode == 0, done.stderr
     return done
+
+
+def make_run(config, *overrides):
+    """The folder of a run of a config as training leaves it (config.yaml, checkpoints/best.pth), with random weights."""
+    import torch
+
+    from vidrec import build_model, load_config
+    from vidrec.commands.runs import base_folder, save_config
+    from vidrec.engine.checkpoint_file import write_checkpoint
+
+    cfg = load_config(config, [str(word) for word in overrides])
+    folder = base_folder(cfg) / cfg.CONFIG.LOG.EXP_NAME
+    (folder / "checkpoints").mkdir(parents=True)
+    save_config(cfg, folder)
+    torch.manual_seed(7)
+    content = {"model": build_model(cfg).state_dict(), "optimizer": {}, "extras": {}, "epoch": 1, "step": 0, "best": 0.5, "seed": 3}
+    content |= {"config": cfg.dump(), "world_size": 1, "clips_per_step": 4, "versions": {}}
+    write_checkpoint(folder / "checkpoints" / "best.pth", content)
+    return folder

@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from vidrec.config.check import check_entry, check_rules
 from vidrec.config.defaults import COMPONENT_SECTIONS, get_cfg_defaults
-from vidrec.config.source import Entry, Layer, read_layers, read_overrides
+from vidrec.config.source import Entry, Layer, read_layers, read_overrides, read_text_layer
 from vidrec.config.zoo import HASHTAG_KEY, NAME_KEY, ZOO_KEY, Mistake, look_up, zoo_name
 from vidrec.model_zoo import specs
 from vidrec.utils.errors import ConfigError
@@ -40,8 +40,17 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> tuple[CfgNode, list[str]]:
     """The frozen config and the mistakes found on the way, for callers that have checks of their own to add."""
+    return _merged(*read_layers(path, get_cfg_defaults()), overrides)
+
+
+def read_config_text(text: str, overrides: Sequence[str] = (), *, source: str) -> tuple[CfgNode, list[str]]:
+    """The same for a config that is no file, such as the one in a checkpoint; `source` is what messages call it."""
+    layer, mistakes = read_text_layer(text, get_cfg_defaults(), source=source)
+    return _merged([layer], mistakes, overrides)
+
+
+def _merged(layers: list[Layer], mistakes: list[str], overrides: Sequence[str]) -> tuple[CfgNode, list[str]]:
     cfg = get_cfg_defaults()
-    layers, mistakes = read_layers(path, cfg)
     readable = any(layers) or not mistakes
     layer, override_mistakes = read_overrides(overrides)
     mistakes += override_mistakes

@@ -69,6 +69,17 @@ def read_layers(path: str | Path, schema: CfgNode) -> tuple[list[Layer], list[st
     return _read_layers(Path(path).expanduser(), schema, (), mistakes), mistakes
 
 
+def read_text_layer(text: str, schema: CfgNode, *, source: str) -> tuple[Layer, list[str]]:
+    """The layer of a config that is no file, such as the one in a checkpoint, and its mistakes; without `_BASE_`.
+
+    Args:
+        source: what messages call it.
+    """
+    mistakes: list[str] = []
+    file, root = _compose_text(text, Path(source), "", mistakes)
+    return list(_entries(file, root, schema)), mistakes
+
+
 def _read_layers(path: Path, schema: CfgNode, ancestors: tuple[Path, ...], mistakes: list[str]) -> list[Layer]:
     resolved = path.resolve()
     if resolved in ancestors:
@@ -84,20 +95,32 @@ def _read_layers(path: Path, schema: CfgNode, ancestors: tuple[Path, ...], mista
 
 def _compose(path: Path, ancestors: tuple[Path, ...], mistakes: list[str]) -> tuple[_File, yaml.MappingNode]:
     """The node tree of a file; an empty mapping for an empty file, and, with a mistake noted, for one that is no config."""
-    named_by = f" ({BASE_KEY} of {ancestors[-1]})" if ancestors else ""
-    root, loader = None, _Loader("")
+    named_by, text = f" ({BASE_KEY} of {ancestors[-1]})" if ancestors else "", ""
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
-        root = loader.get_single_node()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         mistakes.append(f"The config file {path}{named_by} cannot be read: {error.strerror or error}; check the path.")
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mistakes.append(f"{path}{named_by} is not YAML: {' '.join(str(error).split())}; mend it there.")
+    except UnicodeDecodeError as error:
+        mistakes.append(_no_yaml(path, named_by, error))
+    return _compose_text(text, path, named_by, mistakes)
+
+
+def _compose_text(text: str, path: Path, named_by: str, mistakes: list[str]) -> tuple[_File, yaml.MappingNode]:
+    root, loader = None, _Loader("")
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+    except yaml.YAMLError as error:
+        mistakes.append(_no_yaml(path, named_by, error))
     if root is not None and not isinstance(root, yaml.MappingNode):
         mistakes.append(f"{path}:1 holds no mapping at its top; it must start with CONFIG: or DDP_CONFIG:.")
     if not isinstance(root, yaml.MappingNode):
         root = yaml.MappingNode("tag:yaml.org,2002:map", [])
     return _File(path, loader, mistakes), root
+
+
+def _no_yaml(path: Path, named_by: str, error: Exception) -> str:
+    return f"{path}{named_by} is not YAML: {' '.join(str(error).split())}; mend it there."
 
 
 def _bases(file: _File, root: yaml.MappingNode) -> list[Path]:

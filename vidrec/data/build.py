@@ -1,6 +1,7 @@
 """Datasets, samplers and loaders as the config asks; the only file of this package that reads it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from vidrec.config.protocols import resolve_protocol
@@ -32,6 +33,7 @@ __all__ = [
     "build_multigrid",
     "build_sampler",
     "build_table",
+    "build_view_maker",
     "class_names",
 ]
 
@@ -67,6 +69,33 @@ def build_dataset(cfg: Any, split: Split) -> "Dataset":
     except ValueError as error:
         keys = f"CONFIG.DATA.{'TRAIN' if train else 'VAL'}_DATASET.CROP_SIZE" if "CROP_SIZE" in section else "CONFIG.DATA.CROP_SIZE"
         raise ConfigError([f"CONFIG.DATA ({split}): {error} Change {keys}, CONFIG.DATA.SHORT_SIDE_SIZE or SCALE_RANGE."]) from error
+
+
+def build_view_maker(cfg: Any) -> "Callable[[VideoTable], Dataset]":
+    """From a list of videos to the dataset of their test views, as `build_dataset(cfg, "test")` cuts those of DATA.VAL_ANNO_PATH.
+
+    What it returns holds no config and can be sent to other processes.
+
+    Raises:
+        ConfigError: sizes that do not go together.
+        UserError: OpenCV or the decoder asked for cannot be imported.
+    """
+    from vidrec.data.annotations import VideoTable
+
+    data = cfg.CONFIG.DATA
+    check_decoder(data.DECODER)
+    import_cv2()
+    section = _without_overridden(data.VAL_DATASET, resolve_protocol(cfg.CONFIG).overridden)
+    maker = partial(_make_dataset, dict(section), _common_arguments(data) | _test_arguments(cfg))
+    try:
+        maker(VideoTable.from_paths([]))
+    except ValueError as error:
+        raise ConfigError([f"CONFIG.DATA (test): {error} Change CONFIG.TEST.CROP_SIZE or CONFIG.DATA.SHORT_SIDE_SIZE."]) from error
+    return maker
+
+
+def _make_dataset(section: Mapping[str, Any], arguments: Mapping[str, Any], table: "VideoTable") -> "Dataset":
+    return DATASETS.build(section, table=table, **arguments)
 
 
 def build_table(cfg: Any, split: Split) -> "VideoTable":

@@ -64,6 +64,17 @@ class ViewAverage:
         probabilities = logits.sigmoid() if self.sigmoid else logits.softmax(1)
         return (probabilities.mean(0) if self.average == "prob_mean" else probabilities.sum(0)).float()
 
+    def probabilities(self, score: Tensor, num_views: int) -> Tensor:
+        """The probability of each class, [K] float32, that the score of a video with so many views means."""
+        if self.average in ("prob_mean", "prob_sum"):
+            return score / (num_views if self.average == "prob_sum" else 1)
+        logits = score.double()
+        return (logits.sigmoid() if self.sigmoid else logits.softmax(0)).float()
+
+    def view_logits(self, outputs: Tensor) -> Tensor:
+        """What `outputs` gave, as the logits of each view, [V, K]."""
+        return self.classifier(outputs) if self.average == FEATURE_MEAN else outputs
+
     @property
     def scores_are(self) -> str:
         """What a video's score holds, in words: `logits`, `softmax probabilities`, `sums of sigmoid probabilities` ..."""

@@ -113,7 +113,7 @@ class Tester:
         for group in self._groups(videos):
             readable = [video for video in group if video.failure is None]
             with naming_views(readable, views=self.views_per_batch, device=self.device):
-                found = self._forward(readable)
+                found = self.view_outputs(readable)
             for video, outputs in zip(readable, found, strict=True):
                 part.add(video, self.average.score(outputs).cpu().numpy())
             for video in group:
@@ -133,7 +133,7 @@ class Tester:
         if group:
             yield group
 
-    def _forward(self, videos: list[Any]) -> Sequence[Tensor]:
+    def view_outputs(self, videos: list[Any]) -> Sequence[Tensor]:
         """What the average takes, such as logits [V, K], of the V views of each video."""
         if not videos:
             return []
