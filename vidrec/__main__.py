@@ -34,6 +34,7 @@ COMMANDS = {
     "measure this machine": {
         "check_install": "check that the packages of this environment work together",
         "benchmark_train": "measure training steps: speed, parts, memory, and the share of what the device can do",
+        "benchmark_zoo": "measure inference of the model zoo's networks and write the page of speed against accuracy",
         "benchmark_data": "measure what sampling and views cost beside the decode",
         "benchmark_annotations": "measure what a long list of videos costs",
         "soak_decoders": "open a video thousands of times and report how memory grows",

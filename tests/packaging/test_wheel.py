@@ -64,7 +64,9 @@ def test_wheel_holds_the_packages_and_the_zoo_and_nothing_else(wheel):
     assert tops == {"vidrec"}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "vidrec").rglob("*.py")}
     zoo = {f"vidrec/model_zoo/{path.relative_to(ROOT / 'model_zoo').as_posix()}" for path in (ROOT / "model_zoo").rglob("*.*")}
-    assert modules | {name for name in zoo if "__pycache__" not in name} <= set(names)
+    pages = {f"vidrec/pages/{path.name}" for path in (ROOT / "vidrec/pages").glob("*.[cj]s*")}
+    assert modules | pages | {name for name in zoo if "__pycache__" not in name and not name.endswith(".html")} <= set(names)
+    assert not [name for name in names if name.endswith(".html")]  # a page made of the figures, 5 MB
 
 
 def test_metadata_names_license_security_and_requirements(wheel):

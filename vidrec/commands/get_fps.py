@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import torch
     from yacs.config import CfgNode
 
+Passes = list[tuple[float, float]]  # seconds by the clock, and of the CPU
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
@@ -39,25 +41,31 @@ def get_fps(config_file: str, overrides: Sequence[str], *, rounds: int, warm_up:
         json_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
-def measure(cfg: "CfgNode", rounds: int, warm_up: int) -> dict[str, Any]:
-    """The figures of a config: VAL.BATCH_SIZE views in a pass, and one."""
+def measure(cfg: "CfgNode", rounds: int, warm_up: int, *, device: "torch.device | None" = None) -> dict[str, Any]:
+    """The figures of a config: VAL.BATCH_SIZE views in a pass, and one.
+
+    Args:
+        device: the one of this process if not given.
+    """
     from vidrec.commands.machine import machine_facts
     from vidrec.commands.train_step import choose_kernels
-    from vidrec.engine.measure import inference_flops, product_flops_per_s
+    from vidrec.engine.measure import PeakMemory, inference_flops, product_flops_per_s
     from vidrec.engine.precision import lay_out
     from vidrec.models.build import build_model
     from vidrec.utils import dist
 
     choose_kernels(cfg)
-    val, protocol, device = cfg.CONFIG.VAL, resolve_protocol(cfg.CONFIG), dist.device()
+    val, protocol, device = cfg.CONFIG.VAL, resolve_protocol(cfg.CONFIG), device or dist.device()
     facts, model = machine_facts(device), build_model(cfg, load_weights=False).eval()
     shape = (3, protocol.clip_len, protocol.crop_size, protocol.crop_size)
     flops, product = inference_flops(model, shape), product_flops_per_s(device, val.PRECISION)
     lay_out(model.to(device), val.MEMORY_FORMAT)
-    passes = _seconds(cfg, model, (val.BATCH_SIZE, *shape), warm_up + rounds)[warm_up:]
-    single = [wall for wall, _ in _seconds(cfg, model, (1, *shape), warm_up + rounds)[warm_up:]]
-    wall, cpu = (statistics.median(column) for column in zip(*passes, strict=True))
-    views_per_s = val.BATCH_SIZE / wall
+    peak = PeakMemory(device)
+    peak.reset()
+    passes = _seconds(cfg, model, (val.BATCH_SIZE, *shape), warm_up + rounds, device=device)[warm_up:]
+    peak_memory = peak.read()
+    single = passes if val.BATCH_SIZE == 1 else _seconds(cfg, model, (1, *shape), warm_up + rounds, device=device)[warm_up:]
+    busy = statistics.median(cpu if device.type == "cpu" else wall for wall, cpu in passes)
     return {
         **facts,
         "model": cfg.CONFIG.MODEL.NAME or cfg.CONFIG.MODEL.BACKBONE.TYPE,
@@ -67,24 +75,34 @@ def measure(cfg: "CfgNode", rounds: int, warm_up: int) -> dict[str, Any]:
         "views_per_pass": val.BATCH_SIZE,
         "views_per_video": protocol.num_views,
         "rounds": rounds,
-        "clips_per_s": float(f"{views_per_s:.4g}"),
-        "videos_per_s": float(f"{views_per_s / protocol.num_views:.4g}"),
-        "latency_ms": {"median": round(1000 * statistics.median(single), 2), "worst": round(1000 * max(single), 2)},
+        **_speeds(passes, single, views=val.BATCH_SIZE, views_per_video=protocol.num_views),
         "flops_per_clip": flops,
+        "peak_memory_mib": peak_memory // 2**20,
         "product_gflops_per_s": round(product / 1e9, 1),
-        "utilization": round(flops * val.BATCH_SIZE / (cpu if device.type == "cpu" else wall) / product, 4),
+        "utilization": round(flops * val.BATCH_SIZE / busy / product, 4),
     }
 
 
-def _seconds(cfg: "CfgNode", model: "torch.nn.Module", shape: Sequence[int], rounds: int) -> list[tuple[float, float]]:
+def _speeds(passes: Passes, single: Passes, *, views: int, views_per_video: int) -> dict[str, Any]:
+    """What passes of so many views, and passes of one, say about speed."""
+    latencies = [wall for wall, _ in single]
+    wall, cpu = (statistics.median(column) for column in zip(*passes, strict=True))
+    return {
+        "clips_per_s": float(f"{views / wall:.4g}"),
+        "videos_per_s": float(f"{views / wall / views_per_video:.4g}"),
+        "cpu_s_per_clip": float(f"{cpu / views:.4g}"),
+        "latency_ms": {"median": round(1000 * statistics.median(latencies), 2), "worst": round(1000 * max(latencies), 2)},
+    }
+
+
+def _seconds(cfg: "CfgNode", model: "torch.nn.Module", shape: Sequence[int], rounds: int, *, device: "torch.device") -> Passes:
     """Seconds, by the clock and of the CPU, of each pass of a batch of views, from pixels in the host's memory to scores there."""
     import torch
 
     from vidrec.data.transforms import normalize_clips
     from vidrec.engine.precision import as_torch_format, autocast
-    from vidrec.utils import dist
 
-    data, val, device = cfg.CONFIG.DATA, cfg.CONFIG.VAL, dist.device()
+    data, val = cfg.CONFIG.DATA, cfg.CONFIG.VAL
     batch, channels, *sizes = shape
     pixels = torch.randint(0, 256, (batch, *sizes, channels), dtype=torch.uint8)
     found = []

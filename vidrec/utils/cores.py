@@ -1,6 +1,7 @@
 """What the machine has: cores and memory."""
 
 import os
+from pathlib import Path
 
 
 def usable_cores() -> int:
@@ -14,3 +15,10 @@ def usable_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 0
+
+
+def free_memory() -> int:
+    """Bytes that may still be used without swapping (Linux); all of the machine's memory where the system does not tell."""
+    info = Path("/proc/meminfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), usable_memory())
