@@ -12,6 +12,7 @@ COMMANDS = {
     "train and apply networks": {
         "train": "train a network from one YAML file",
         "test": "test a network with many views per video",
+        "visualize_cam": "draw where in space and time a network finds the evidence for a class",
     },
     "look at runs": {
         "plot_run": "draw losses, accuracies and learning rates of runs into a picture",
