@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vidrec.data.clip_starts import RULES, TIMED_RULES, place_clips
-from vidrec.data.timeline import Timeline
+from vidrec.data.timeline import Timeline, clip_seconds
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "data_semantics.json").read_text())
 TEN_SECONDS = Timeline(300, 30.0)
@@ -158,3 +158,17 @@ def test_counts_below_one_are_refused():
         place("mmaction2", num_clips=0)
     with pytest.raises(ValueError, match="clip_len is 65; a dense sample takes at most 64 frames"):
         place("tsm_dense", clip_len=65)
+
+
+@pytest.mark.parametrize(
+    ("video", "first", "expected"),
+    [
+        (Timeline(10, 10.0), 0, [[0, 0.5], [0.4, 1.0]]),
+        (Timeline(10, 10.0), 20, [[2, 2.5], [2.4, 3.0]]),
+        (Timeline(10, 10.0, np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9.5])), 0, [[0, 5], [4, 9.6]]),  # a frame lasts until the next
+        (Timeline(10), 0, [[np.nan, np.nan]] * 2),
+    ],
+)
+def test_seconds_of_clips(video, first, expected):
+    clips = np.array([[0, 2, 4], [9, 9, 4]])  # the second one repeats the last frame
+    np.testing.assert_allclose(clip_seconds(video, clips, first=first), expected, rtol=1e-12)

@@ -65,6 +65,8 @@ def test_views_lie_in_the_span_and_seconds_follow_the_frame_rate(tmp_path, make_
     dataset = MultiViewDataset(table, clip_len=2, frame_stride=1, num_clips=2, short_side=40, crop_size=40)
     assert frame_numbers(dataset[0].frames.numpy() - 4.5) == [5, 6, 8, 9]
     assert frame_numbers(dataset[1].frames.numpy() - 4.5) == [0, 1, 18, 19]
+    np.testing.assert_allclose(dataset[0].views.seconds, [[0.2, 0.28], [0.32, 0.4]])
+    np.testing.assert_allclose(dataset[1].views.seconds, [[0.0, 0.08], [0.72, 0.8]])
 
 
 def test_span_shorter_than_the_clip_repeats_its_own_last_frame(tmp_path, make_video):

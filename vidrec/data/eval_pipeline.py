@@ -15,7 +15,7 @@ from vidrec.data.decoders import DEFAULTS, ReadOptions, VideoBytes, decoder_vers
 from vidrec.data.pipelines import decoded_parts, name_of, part_of
 from vidrec.data.sampling import ShortVideo
 from vidrec.data.spans import Span
-from vidrec.data.timeline import Timeline
+from vidrec.data.timeline import Timeline, clip_seconds
 from vidrec.data.transforms import resize_clip
 from vidrec.data.view_crops import make_crops
 from vidrec.data.views import ViewGrid, frame_order, make_views, resized_size
@@ -72,14 +72,15 @@ class EvalPipeline:
         size = partial(resized_size, short_side=self.short_side, squeeze_to=self.squeeze_to)
         with open_video(path, self.decoder, self.reading, size=size) as reader:
             first, video = part_of(reader, span, path, with_times=self.target_fps > 0)
-            clips = first + self.choose_frames(video)
+            chosen = self.choose_frames(video)
+            seconds, clips = clip_seconds(video, chosen, first=first), first + chosen
             frames = frame_order(clips)
             keep = partial(self.reading.check_clip, name_of(path), len(frames))
             keep()
             parts = decoded_parts(reader, np.sort(frames), lambda height, width: keep(size(height, width)))
             resized = self.transform(parts, np.argsort(frames))
         boxes, flips = make_crops(self.crops, *resized.shape[1:3], crop_size=self.crop_size, num_crops=self.num_crops)
-        return torch.from_numpy(resized), make_views(clips, boxes, flips)[1]
+        return torch.from_numpy(resized), make_views(clips, boxes, flips, seconds)[1]
 
     def choose_frames(self, video: Timeline) -> np.ndarray:
         """[num_clips, T] frame indices."""

@@ -67,3 +67,19 @@ def resampled_frames(video: Timeline, target_fps: float) -> np.ndarray:
     moments = np.arange(count) / target_fps
     shown = np.searchsorted(video.seconds(), moments + NEARLY, side="right") - 1
     return np.clip(shown, 0, video.num_frames - 1).astype(np.int64)
+
+
+def clip_seconds(video: Timeline, clips: np.ndarray, *, first: int = 0) -> np.ndarray:
+    """[K, 2] float64: when the first shown frame of each clip begins and the last one ends, in seconds of the file; NaN at unknown rate.
+
+    Args:
+        video: the part of the file that begins with its frame `first`.
+        clips: [K, T] frames of the part.
+
+    Example: 10 fps, clips [[0, 2, 4], [4, 6, 8]] -> [[0, 0.5], [0.4, 0.9]]; the same from frame 20 on -> [[2, 2.5], [2.4, 2.9]]
+    """
+    if video.fps <= 0:
+        return np.full((len(clips), 2), np.nan)
+    begins = video.seconds() + first / video.fps
+    ends = np.append(begins[1:], begins[-1] + 1 / video.fps)
+    return np.stack([begins[clips.min(axis=1)], ends[clips.max(axis=1)]], axis=1)

@@ -12,11 +12,13 @@ class ViewGrid(NamedTuple):
         positions: [V, T] int64, place of each frame in the video's unique frames.
         boxes: [V, 4] int64, y0, y1, x0, x1 in the resized frame, the ends not included; all of one size.
         flips: [V] bool, True for a view that is mirrored left to right once it is cut; None: none is.
+        seconds: [V, 2] float64, when the first frame of a view begins and the last one ends, as `clip_seconds` says; None: unknown.
     """
 
     positions: np.ndarray
     boxes: np.ndarray
     flips: np.ndarray | None = None
+    seconds: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Number of views (a NamedTuple's own length would be 2)."""
@@ -88,13 +90,16 @@ def frame_order(clips: np.ndarray) -> np.ndarray:
     return unique[np.argsort(unique % stride, kind="stable")] if stride > 1 else unique
 
 
-def make_views(frames: np.ndarray, boxes: np.ndarray, flips: np.ndarray | None = None) -> tuple[np.ndarray, ViewGrid]:
+def make_views(
+    frames: np.ndarray, boxes: np.ndarray, flips: np.ndarray | None = None, seconds: np.ndarray | None = None
+) -> tuple[np.ndarray, ViewGrid]:
     """The frames to decode, each once, and the views cut from them.
 
     Args:
         frames: [K, T] frame indices of the clips.
         boxes: [C, 4] crops of every clip.
         flips: [C] bool, which of them are mirrored; None: none.
+        seconds: [K, 2] when each clip begins and ends; None: unknown.
 
     Returns:
         Unique frame indices [N], in their `frame_order`, and the grid of K * C views.
@@ -108,6 +113,7 @@ def make_views(frames: np.ndarray, boxes: np.ndarray, flips: np.ndarray | None =
         positions=np.repeat(positions, len(boxes), axis=0),
         boxes=np.tile(boxes, (len(frames), 1)),
         flips=None if flips is None or not flips.any() else np.tile(flips, len(frames)),
+        seconds=None if seconds is None else np.repeat(seconds, len(boxes), axis=0),
     )
     return unique, grid
 
