@@ -145,8 +145,8 @@ def test_clock_counts_items_and_waiting():
     assert clock.read().items == 0
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.0, ["test 1/3", "test 2/3", "test 3/3"]), (10.0, [])])
-def test_a_test_says_where_it_is_after_some_seconds(caplog, monkeypatch, seconds, said):
+@pytest.mark.parametrize(("seconds", "said"), [(0.0, [f"test {done}/3 eta 0:00:00" for done in (1, 2, 3)]), (10.0, [])])
+def test_a_test_says_where_it_is_and_how_long_it_takes_after_some_seconds(caplog, monkeypatch, seconds, said):
     caplog.set_level(logging.INFO, "vidrec")
     monkeypatch.setattr(progress, "LINE_EVERY_S", seconds)
     assert list(shown("abc", 3, "test")) == ["a", "b", "c"]

@@ -110,14 +110,15 @@ def shown(items: Iterable[Any], total: int, title: str) -> Iterator[Any]:
     Args:
         total: number of items of this process.
     """
-    bar, said = _bar(title, total, unit="video"), time.monotonic()
+    bar, started = _bar(title, total, unit="video"), time.monotonic()
+    said = started
     for done, item in enumerate(items, start=1):
         yield item
         if bar is not None:
             bar.update()
         elif is_main() and time.monotonic() - said >= LINE_EVERY_S:
-            logger.info("%s %d/%d", title, done, total)
             said = time.monotonic()
+            logger.info("%s %d/%d eta %s", title, done, total, duration_text((said - started) / done * (total - done)))
     if bar is not None:
         bar.close()
 
