@@ -13,6 +13,7 @@ COMMANDS = {
         "train": "train a network from one YAML file",
         "test": "test a network with many views per video",
         "visualize_cam": "draw where in space and time a network finds the evidence for a class",
+        "feat_extract": "write the features of videos, of any layer of a network",
     },
     "look at runs": {
         "plot_run": "draw losses, accuracies and learning rates of runs into a picture",
@@ -49,6 +50,7 @@ COMMANDS = {
 # What people type most has a shorter name; the module's own works too, with - or _.
 SHORT = {
     "check_dataset": "check-data",
+    "feat_extract": "features",
     "get_flops": "flops",
     "get_fps": "fps",
     "list_models": "list",
