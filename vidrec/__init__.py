@@ -16,6 +16,7 @@ _EXPORTS = {
     "list_models": "vidrec.models.build",
     "load": "vidrec.commands.loading",
     "load_config": "vidrec.config.load",
+    "save_pretrained": "vidrec.commands.to_hub",
 }
 __all__ = ["__version__", *_EXPORTS]
 

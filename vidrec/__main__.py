@@ -23,6 +23,7 @@ COMMANDS = {
         "list_models": "list the model zoo with clips, costs and published accuracies",
         "get_flops": "count multiply-adds, parameters and activations of a config's network",
         "get_fps": "measure inference: clips and videos per second, and how long one clip takes",
+        "to_hub": "write a model's folder for the Hugging Face hub, with its card, and send it there",
         "convert_weights": "turn any weights file into one of vidrec, and back",
     },
     "videos and lists": {

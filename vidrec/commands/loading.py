@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from vidrec.commands.hub_folder import WEIGHTS, fetch, hub_overrides, is_hub_address, is_hub_folder
 from vidrec.commands.tested_network import build_tested, build_with, run_checkpoints
 from vidrec.commands.zoo_config import zoo_config
 from vidrec.config.load import read_config, read_config_text
@@ -48,8 +49,8 @@ def load(
 
     Args:
         source: a run's folder (config.yaml, and the best checkpoint, else the newest of an epoch), a checkpoint (which holds its config),
-            a YAML config (its run's checkpoint, else what it says of weights), or a name of the model zoo, alone or as `torch/NAME` or
-            `mxnet/NAME`, with or without `-HASHTAG` (the published weights).
+            a YAML config (its run's checkpoint, else what it says of weights), a name of the model zoo, alone or as `torch/NAME` or
+            `mxnet/NAME`, with or without `-HASHTAG` (the published weights), a folder of `to_hub`, or `hf://OWNER/NAME`.
         overrides: `KEY VALUE` pairs that win over the config, as on a command line.
         device: `cuda`, `cuda:1`, `cpu` ...; '': a CUDA device where there is one.
         weights: a weights file to take in place of the source's.
@@ -67,6 +68,8 @@ def find_source(source: str | Path, overrides: Sequence[str] = ()) -> Found:
     from vidrec.commands.runs import base_folder, load_run_config
 
     path, text = Path(source).expanduser(), str(source)
+    if is_hub_address(text) or is_hub_folder(path):
+        return _of_hub(path if path.is_dir() else fetch(text), overrides, text)
     if path.is_dir():
         return _of_run(path, overrides)
     if path.suffix.lower() in _YAML:
@@ -173,6 +176,11 @@ def _of_run(folder: Path, overrides: Sequence[str]) -> Found:
             " epoch, or name a weights file in CONFIG.MODEL.PRETRAINED_PATH."
         )
     return Found(cfg, own[0] if own else None, folder, str(folder))
+
+
+def _of_hub(folder: Path, overrides: Sequence[str], name: str) -> Found:
+    """The config and the weights of a folder of the hub."""
+    return Found(_checked(read_config(folder / "config.yaml", [*hub_overrides(folder), *overrides])), folder / WEIGHTS, None, name)
 
 
 def _of_checkpoint(path: Path, overrides: Sequence[str]) -> Found:
