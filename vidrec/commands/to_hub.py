@@ -83,16 +83,10 @@ def save_pretrained(
     import_hub()
     _check_folder(folder, force)
     found = find_source(source)
-    model = make_predictor(found, device="cpu", weights=weights)
-    names = class_names(found.cfg)
+    model, names = make_predictor(found, device="cpu", weights=weights), class_names(found.cfg)
     text = card_text(found.cfg, _facts(found, model, names, license=license, repo=repo, own=weights is None))
-    files = {WEIGHTS: _safetensors(model), CONFIG: _public(found.cfg).dump().encode()}
-    files |= {CLASSES: "".join(f"{name}\n" for name in names).encode()} if names else {}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / CLASSES).unlink(missing_ok=True)
-        for name, content in files.items():
-            _write(folder / name, content)
+        _write(folder, model, _public(found.cfg), names)
         save_card(text, folder / CARD)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); it must be a folder with room. Choose another one.") from error
@@ -129,11 +123,16 @@ def _check_folder(folder: Path, force: bool) -> None:
         raise UserError(f"FOLDER {folder} is not empty; nothing is mixed with other files: {remedy}.")
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(folder: Path, model: "Predictor", cfg: "CfgNode", names: list[str] | None) -> None:
     from vidrec.engine.files import atomic_file
 
-    with atomic_file(path) as file:
-        file.write(content)
+    files = {WEIGHTS: _safetensors(model), CONFIG: cfg.dump().encode()}
+    files |= {CLASSES: "".join(f"{name}\n" for name in names).encode()} if names else {}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CLASSES).unlink(missing_ok=True)  # of the model before
+    for name, content in files.items():
+        with atomic_file(folder / name) as file:
+            file.write(content)
 
 
 def _safetensors(model: "Predictor") -> bytes:
