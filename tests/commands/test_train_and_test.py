@@ -294,7 +294,7 @@ def test_unreadable_videos_count_as_wrong_and_are_listed(trained, demo_data, tmp
     (data / lines[2]).write_text("<html>404</html>")
     (data / lines[4]).unlink()
     overrides = ["CONFIG.DATA.VAL_ANNO_PATH", str(data / "val.txt"), "CONFIG.LOG.EVAL_DIR", "bad"]
-    assert test_command.main(["--config-file", str(path), *overrides]) == 0
+    assert test_command.main(["--config-file", str(path), *overrides]) == 3
     result = json.loads((folder / "bad" / "result.json").read_text())
     assert result["counts"] == {"videos": 10, "read": 7, "failed": 3}
     assert [failure["index"] for failure in result["failed"]] == [0, 1, 2]

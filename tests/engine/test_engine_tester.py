@@ -11,7 +11,9 @@ from torch.utils.data import DataLoader
 
 from vidrec.data.transforms import cut_views, normalize_clips
 from vidrec.engine import tester
-from vidrec.engine.metrics import accuracies, measure
+from vidrec.engine.averages import ViewAverage
+from vidrec.engine.evaluation.evaluate import evaluate
+from vidrec.engine.evaluation.tables import Names
 from vidrec.engine.results import ResultInfo, write_results
 from vidrec.utils.errors import DataError, UserError
 
@@ -80,16 +82,20 @@ def test_scores_that_are_not_finite_are_an_error():
         run(broken, video_loader(1))
 
 
-def write(folder, result, class_names=None):
+PATHS = [f"/videos/{index}.mp4" for index in range(9)]
+NAMES = ["low", "middle", "high"]
+
+
+def write(folder, result, names=None, targets=None):
     info = ResultInfo({"clip_len": 2}, 2, "val.txt", "ab12", "toy.yaml", "toy", "best.pth")
-    measured = accuracies(result.scores, result.labels, result.failed)
-    paths = [f"/videos/{index}.mp4" for index in range(9)]
-    return measured, write_results(folder, result, measured, info=info, paths=paths, class_names=class_names)
+    probabilities = ViewAverage("logits_mean").probabilities(torch.from_numpy(result.scores), num_views=2).numpy()
+    evaluation = evaluate(result, probabilities, targets=targets)
+    return evaluation.accuracies, write_results(folder, evaluation, info=info, names=Names(PATHS, names))
 
 
 def test_files_of_a_test(model, tmp_path):
     result = run(model, video_loader(2, bad=(4,)))
-    measured, path = write(tmp_path / "eval", result, class_names=["low", "middle", "high"])
+    measured, path = write(tmp_path / "eval", result, NAMES)
     summary = json.loads(path.read_text())
     assert summary["counts"] == {"videos": 9, "read": 8, "failed": 1}
     assert summary["failed"] == [{"index": 4, "path": "/videos/4.mp4", "reason": "is empty"}]
@@ -107,7 +113,8 @@ def test_files_of_a_test(model, tmp_path):
     assert (rows[4]["prediction"], rows[4]["correct"], rows[4]["failure"], rows[4]["label_name"]) == ("", "0", "is empty", "middle")
     assert rows[3]["prediction"] == str(result.scores[3].argmax())
     assert sum(row["correct"] == "1" for row in rows) == round(9 * measured.top1)
-    assert sorted(entry.name for entry in (tmp_path / "eval").iterdir()) == ["predictions.csv", "result.json", "scores.npz"]
+    files = ["confusion.csv", "confusion.png", "hardest.json", "per_class.csv", "predictions.csv", "result.json", "scores.npz"]
+    assert sorted(entry.name for entry in (tmp_path / "eval").iterdir()) == files
 
 
 def test_a_folder_that_cannot_be_written_is_said(model, tmp_path):
@@ -119,10 +126,9 @@ def test_a_folder_that_cannot_be_written_is_said(model, tmp_path):
 def test_files_of_a_test_with_several_labels(model, tmp_path):
     result = run(model, video_loader(2, bad=(4,)))
     targets = np.eye(3, dtype=bool)[result.labels] | np.array([True, False, False])
-    measured = measure(result, targets=targets)
-    info = ResultInfo({"clip_len": 2}, 2, "val.txt", "ab12", "toy.yaml", "toy", "best.pth")
-    paths, names = [f"/videos/{index}.mp4" for index in range(9)], ["low", "middle", "high"]
-    path = write_results(tmp_path, result, measured, info=info, paths=paths, class_names=names, targets=targets)
+    (tmp_path / "confusion.csv").write_text("of an earlier test")
+    _, path = write(tmp_path, result, NAMES, targets)
+    assert not (tmp_path / "confusion.csv").exists()
     accuracy = json.loads(path.read_text())["accuracy"]
     assert list(accuracy) == ["views", "top1", "top5", "k", "absent_classes", "map", "class_precisions"]
     assert accuracy["class_precisions"][0] == pytest.approx(8 / 9)  # every video has it, one could not be read

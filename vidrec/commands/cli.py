@@ -21,8 +21,8 @@ def config_parser(prog: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def run_command(command: Callable[[], None]) -> int:
-    """Runs a command and returns its exit code.
+def run_command(command: Callable[[], int | None]) -> int:
+    """Runs a command and returns its exit code, 0 where it returns none.
 
     Raises:
         SystemExit: with status 1, after an error that the user can mend was printed without a traceback; with 130 after Ctrl-C.
@@ -31,7 +31,7 @@ def run_command(command: Callable[[], None]) -> int:
     from vidrec.engine.log import close_logging
 
     try:
-        command()
+        return command() or 0
     except UserError as error:
         exit_with(error)
     except KeyboardInterrupt:
@@ -39,4 +39,3 @@ def run_command(command: Callable[[], None]) -> int:
         raise SystemExit(128 + signal.SIGINT) from None
     finally:
         close_logging()
-    return 0

@@ -50,6 +50,13 @@ def make_crops(scheme: str, height: int, width: int, *, crop_size: int, num_crop
     return Crops(boxes, np.zeros(len(boxes), dtype=bool))
 
 
+def center_crop(scheme: str, num_crops: int) -> int:
+    """The index of the crop in the middle, not mirrored; of an even number of slides, the one before it. Example: corners, 5 -> 4"""
+    if scheme in ("slides", "uniform"):
+        return (num_crops - 1) // 2
+    return min(num_crops, 5) - 1
+
+
 Starts = list[tuple[int, int]]
 
 

@@ -64,12 +64,12 @@ class ViewAverage:
         probabilities = logits.sigmoid() if self.sigmoid else logits.softmax(1)
         return (probabilities.mean(0) if self.average == "prob_mean" else probabilities.sum(0)).float()
 
-    def probabilities(self, score: Tensor, num_views: int) -> Tensor:
-        """The probability of each class, [K] float32, that the score of a video with so many views means."""
+    def probabilities(self, scores: Tensor, num_views: int) -> Tensor:
+        """The probability of each class, [..., K] float64, that scores [..., K] of videos with so many views mean."""
+        scores = scores.double()
         if self.average in ("prob_mean", "prob_sum"):
-            return score / (num_views if self.average == "prob_sum" else 1)
-        logits = score.double()
-        return (logits.sigmoid() if self.sigmoid else logits.softmax(0)).float()
+            return (scores / (num_views if self.average == "prob_sum" else 1)).clamp(0.0, 1.0)
+        return scores.sigmoid() if self.sigmoid else scores.softmax(-1)
 
     def view_logits(self, outputs: Tensor) -> Tensor:
         """What `outputs` gave, as the logits of each view, [V, K]."""

@@ -16,25 +16,29 @@ from vidrec.engine.signals import STOPPING, forward_signals, stop_code
 from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import ConfigError, UserError
 
-Main = Callable[[Any], None]
+Main = Callable[[Any], int | None]
 
 INTERRUPTED = "Stopped. A training run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto."
 PATIENCE_S = 3.0  # see _let_main_speak_first
 OWN_PORT = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 
 
-def launch(main: Main, cfg: Any) -> None:
+def launch(main: Main, cfg: Any) -> int:
     """Runs `main(cfg)` in every process of the run, on its device and with the process group ready.
 
     Under torchrun this process is one of them. Otherwise one process per CUDA device of this machine is started (NPROC_PER_NODE
     of them where set); a single one runs here, without a process group. With several nodes the command is started on each.
 
     Args:
-        main: a function at the top of a module, so that a started process can import it.
+        main: a function at the top of a module, so that a started process can import it. What it returns, if anything, is the exit
+            status, the same on every process.
+
+    Returns:
+        The exit status.
 
     Raises:
-        SystemExit: with status 1 after a UserError was printed, or after a process ended badly; with the processes' own status
-            where they ended after a signal that asked them to stop.
+        SystemExit: with status 1 after a UserError was printed, or after a process ended badly; with the started processes' own status
+            where that is not 0, as after a signal that asked them to stop.
     """
     if cfg.CONFIG.TRAIN.DETERMINISTIC:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
@@ -48,11 +52,12 @@ def launch(main: Main, cfg: Any) -> None:
         if processes == 1 and ddp.WORLD_SIZE == 1 and not ddp.MAX_RESTARTS:
             _choose_device(ddp.GPU if not ddp.DISTRIBUTED else 0)
             _note_world(ddp, 1)
-            return main(cfg)
+            return main(cfg) or 0
         with _meet(ddp):
             _start(main, cfg, _agent_options(ddp, processes))
     except UserError as error:
         exit_with(error)
+    return 0
 
 
 def under_torchrun() -> bool:
@@ -179,8 +184,8 @@ def _work(main: Main, cfg: Any) -> int:
     """One process of several: joins the group, runs `main`, leaves the group. Ends with status 1 after printing what failed.
 
     Returns:
-        0, or the status of a SystemExit of `main`, for the launcher to end with: a process that stops as asked has not failed, and
-        is not started again. Under torchrun the process itself ends with it.
+        What `main` returns, or the status of its SystemExit, for the launcher to end with: a process that stops as asked has not
+        failed, and is not started again. Under torchrun the process itself ends with it.
     """
     from vidrec.engine import group
 
@@ -188,7 +193,7 @@ def _work(main: Main, cfg: Any) -> int:
         return stop_code()
     try:
         _join_group(cfg.DDP_CONFIG)
-        main(cfg)
+        status = main(cfg) or 0
         group.leave()
     except UserError as error:
         exit_with(error)
@@ -202,7 +207,7 @@ def _work(main: Main, cfg: Any) -> int:
         time.sleep(1.0 if may_restart() else PATIENCE_S)
         traceback.print_exc()
         raise SystemExit(1) from None
-    return 0
+    return status
 
 
 def _join_group(ddp: Any) -> None:

@@ -1,22 +1,26 @@
-"""The files of a finished test: result.json, scores.npz and predictions.csv."""
+"""The files of a finished test; docs/evaluation.md describes each."""
 
-import csv
-import io
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 
 import vidrec
+from vidrec.engine.confusion import draw_confusion
+from vidrec.engine.evaluation import tables
+from vidrec.engine.evaluation.drawing import as_png, draw_views
+from vidrec.engine.evaluation.evaluate import Evaluation
+from vidrec.engine.evaluation.tables import Names
 from vidrec.engine.files import atomic_file, make_folder, room_text
-from vidrec.engine.metrics import Accuracies
-from vidrec.engine.tester import VideoScores
 from vidrec.utils.errors import UserError
+
+RESULT_FILE = "result.json"
 
 
 @dataclass(frozen=True)
@@ -37,54 +41,84 @@ class ResultInfo:
     weights: str
 
 
-def write_results(
-    folder: Path,
-    result: VideoScores,
-    measured: Accuracies,
-    *,
-    info: ResultInfo,
-    paths: Sequence[str],
-    class_names: Sequence[str] | None = None,
-    targets: np.ndarray | None = None,
-) -> Path:
-    """Writes the three files, each whole or not at all, and returns the path of result.json, which comes last.
+def write_results(folder: Path, evaluation: Evaluation, *, info: ResultInfo, names: Names) -> Path:
+    """Writes the files, each whole or not at all, and returns the path of result.json, which comes last.
 
-    Args:
-        paths: [N] full path of each video.
-        class_names: [K], or None where labels are shown as numbers only.
-        targets: [N, K] bool where videos have several labels; scores.npz then holds them too.
+    What an earlier test left of files that this one does not have is removed.
 
     Raises:
         UserError: the folder cannot be written.
     """
+    writers: dict[str, Callable[[BinaryIO], object] | None] = {
+        "scores.npz": lambda file: np.savez(file, **_arrays(evaluation)),
+        "predictions.csv": lambda file: file.write(_bytes(tables.predictions_csv(evaluation, names))),
+        "per_class.csv": lambda file: file.write(_bytes(tables.class_csv(evaluation, names))),
+        "hardest.json": lambda file: file.write(_bytes(tables.hardest_json(evaluation, names))),
+        **_confusion_writers(evaluation, info, names),
+        **_view_writers(evaluation),
+        RESULT_FILE: lambda file: file.write(_bytes(json.dumps(_summary(evaluation, info, names), indent=2) + "\n")),
+    }
     try:
         make_folder(folder)
-        with atomic_file(folder / "scores.npz") as file:
-            arrays = {"labels": result.labels, "scores": result.scores, "failed": result.failed}
-            arrays |= {} if targets is None else {"targets": targets}
-            np.savez(file, indices=np.arange(len(result.labels)), **arrays)
-        with atomic_file(folder / "predictions.csv") as file:
-            single = [[label] for label in result.labels.tolist()]
-            label_sets = single if targets is None else [np.flatnonzero(row).tolist() for row in targets]
-            table = _predictions(result, label_sets, measured.k, paths=paths, class_names=class_names)
-            file.write(table.encode("utf-8", "surrogateescape"))
-        with atomic_file(folder / "result.json") as file:
-            file.write((json.dumps(_summary(result, measured, info, paths), indent=2) + "\n").encode())
+        for name, write in writers.items():
+            if write is None:
+                with suppress(FileNotFoundError):
+                    (folder / name).unlink()
+                continue
+            with atomic_file(folder / name) as file:
+                write(file)
     except OSError as error:
         raise UserError(
             f"The results cannot be written to {folder} ({error.strerror}; {room_text(folder)}); "
             "choose a folder that you may write to with CONFIG.LOG.BASE_PATH."
         ) from error
-    return folder / "result.json"
+    return folder / RESULT_FILE
 
 
-def _summary(result: VideoScores, measured: Accuracies, info: ResultInfo, paths: Sequence[str]) -> dict[str, Any]:
-    numbers = {name: value for name, value in asdict(measured).items() if value is not None}
+def _arrays(evaluation: Evaluation) -> dict[str, np.ndarray]:
+    result = evaluation.result
+    arrays = {"indices": np.arange(len(result.labels)), "labels": result.labels, "scores": result.scores, "failed": result.failed}
+    return arrays if evaluation.targets is None else arrays | {"targets": evaluation.targets}
+
+
+def _confusion_writers(evaluation: Evaluation, info: ResultInfo, names: Names) -> dict[str, Callable[[BinaryIO], object] | None]:
+    if evaluation.confusion is None:
+        return {"confusion.csv": None, "confusion.png": None}
+    title = f"{info.model}, {evaluation.accuracies.num_videos} videos, {info.num_views} views"
+    return {
+        "confusion.csv": lambda file: file.write(_bytes(tables.confusion_csv(evaluation, names))),
+        "confusion.png": lambda file: file.write(as_png(draw_confusion(evaluation.confusion, title=title, names=names.classes))),
+    }
+
+
+def _view_writers(evaluation: Evaluation) -> dict[str, Callable[[BinaryIO], object] | None]:
+    if not evaluation.views:
+        return {"views.csv": None, "views.png": None}
+    title = f"{evaluation.accuracies.num_videos} videos"
+    return {
+        "views.csv": lambda file: file.write(_bytes(tables.views_csv(evaluation))),
+        "views.png": lambda file: file.write(as_png(draw_views(evaluation.views, title=title))),
+    }
+
+
+def _bytes(text: str) -> bytes:
+    """UTF-8; a path that is none keeps its bytes."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _summary(evaluation: Evaluation, info: ResultInfo, names: Names) -> dict[str, Any]:
+    result = evaluation.result
+    numbers = {name: value for name, value in asdict(evaluation.accuracies).items() if value is not None}
     videos, failed = numbers.pop("num_videos"), numbers.pop("num_failed")
+    several = evaluation.confusion is None
     return {
         "accuracy": {"views": info.num_views, **numbers},
+        "top1_interval": asdict(evaluation.interval),
+        "calibration": asdict(evaluation.calibration),
         "counts": {"videos": videos, "read": videos - failed, "failed": failed},
-        "failed": [{"index": index, "path": paths[index], "reason": reason} for index, reason in result.reasons.items()],
+        "by_views": [tables.view_entry(view) for view in evaluation.views],
+        "confused": None if several else [tables.pair_entry(pair, names) for pair in evaluation.pairs()],
+        "failed": [{"index": index, "path": names.paths[index], "reason": reason} for index, reason in result.reasons.items()],
         "seconds": round(result.seconds, 3),
         "config": info.config,
         "model": info.model,
@@ -93,30 +127,3 @@ def _summary(result: VideoScores, measured: Accuracies, info: ResultInfo, paths:
         "protocol": info.protocol,
         "versions": {"vidrec": vidrec.__version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
-
-
-def _predictions(
-    result: VideoScores, label_sets: Sequence[list[int]], k: int, *, paths: Sequence[str], class_names: Sequence[str] | None
-) -> str:
-    """CSV text, a row per video: path, label, prediction, whether it is right, and the k best labels with their scores.
-
-    Several labels of a video stand in one cell, separated by blanks, their names by `; `; the prediction is right where it is one of them.
-    The cells of a prediction are empty for a video that could not be read.
-    """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    names = ["label_name", "prediction_name"] if class_names else []
-    writer.writerow(["path", "label", "prediction", "correct", *names, f"top{k}", f"top{k}_scores", "failure"])
-    for index, (path, labels, row) in enumerate(zip(paths, label_sets, result.scores, strict=True)):
-        failure = result.reasons.get(index, "")
-        best = [] if failure else np.argsort(-row, kind="stable")[:k].tolist()
-        prediction = best[0] if best else ""
-        named = ["; ".join(class_names[label] for label in labels), class_names[best[0]] if best else ""] if class_names else []
-        scores = " ".join(f"{row[label]:.6g}" for label in best)
-        correct = int(prediction in labels)
-        writer.writerow([path, _joined(labels), prediction, correct, *named, _joined(best), scores, failure])
-    return table.getvalue()
-
-
-def _joined(labels: Sequence[int]) -> str:
-    return " ".join(map(str, labels))

@@ -145,10 +145,10 @@ class Interruptible:
             raise Stopped
 
 
-def exit_status() -> int:
-    """What a process ends with after Stopped: EXIT_STOPPED, or 0 under a torchrun that would start a process with any other one again."""
+def exit_status(status: int = EXIT_STOPPED) -> int:
+    """What a process ends with that has not failed: `status`, or 0 under a torchrun that would start a process with any other one again."""
     restarts = int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0
-    return 0 if restarts and "VIDREC_AGENT" not in os.environ else EXIT_STOPPED
+    return 0 if restarts and "VIDREC_AGENT" not in os.environ else status
 
 
 def requeue(run: Callable[..., Any] = subprocess.run) -> None:

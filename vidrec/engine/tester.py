@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vidrec.data.transforms import VideoViews, normalize_views
 from vidrec.engine.averages import ViewAverage
+from vidrec.engine.evaluation.view_counts import ByViews
 from vidrec.engine.out_of_memory import naming_views
 from vidrec.engine.precision import MemoryFormat, PrecisionName, as_torch_format, autocast
 from vidrec.engine.progress import shown
@@ -27,12 +28,14 @@ class VideoScores:
         labels: [N] int64.
         reasons: index -> why the video could not be read.
         seconds: wall time.
+        by_views: [N, R, ...] what ByViews keeps of each video, 0 where it could not be read; None where it was not asked for.
     """
 
     scores: np.ndarray
     labels: np.ndarray
     reasons: dict[int, str]
     seconds: float
+    by_views: np.ndarray | None = None
 
     @property
     def failed(self) -> np.ndarray:
@@ -42,17 +45,19 @@ class VideoScores:
 
 @dataclass
 class _Part:
-    """What one process found: a row per video, score None where it could not be read."""
+    """What one process found: a row per video, score and what ByViews keeps None where it could not be read."""
 
     indices: list[int]
     labels: list[int]
     scores: list[np.ndarray | None]
+    by_views: list[np.ndarray | None]
     reasons: dict[int, str]
 
-    def add(self, video: Any, score: np.ndarray | None) -> None:
+    def add(self, video: Any, score: np.ndarray | None, by_views: np.ndarray | None) -> None:
         self.indices.append(int(video.index))
         self.labels.append(int(video.label))
         self.scores.append(score)
+        self.by_views.append(by_views)
         if video.failure is not None:
             self.reasons[int(video.index)] = video.failure.reason
 
@@ -69,6 +74,7 @@ class Tester:
         average: what is averaged over the views; the mean of the raw logits if not given.
         precision: of the forward pass; what is averaged is float32.
         memory_format: of the views, the same as that of the model's weights.
+        by_views: what is kept of each video for other numbers of views; None: nothing.
     """
 
     def __init__(
@@ -83,11 +89,13 @@ class Tester:
         average: ViewAverage | None = None,
         precision: PrecisionName = "fp32",
         memory_format: MemoryFormat = "contiguous",
+        by_views: ByViews | None = None,
     ):
         self.model, self.device, self.mean, self.std = model, device, mean, std
         self.views_per_batch, self.share_batches = views_per_batch, share_batches
         self.average = average or ViewAverage("logits_mean")
         self.precision, self.memory_format = precision, as_torch_format(memory_format)
+        self.by_views = by_views
 
     def run(self, loader: Iterable[Any], *, num_videos: int, title: str = "test") -> VideoScores | None:
         """Scores of all videos on the main process, None on the others; every process must call it.
@@ -109,16 +117,17 @@ class Tester:
 
     @torch.inference_mode()
     def _score(self, videos: Iterable[Any]) -> _Part:
-        part = _Part([], [], [], {})
+        part = _Part([], [], [], [], {})
         for group in self._groups(videos):
             readable = [video for video in group if video.failure is None]
             with naming_views(readable, views=self.views_per_batch, device=self.device):
                 found = self.view_outputs(readable)
             for video, outputs in zip(readable, found, strict=True):
-                part.add(video, self.average.score(outputs).cpu().numpy())
+                by_views = self.by_views.of(outputs, self.average) if self.by_views else None
+                part.add(video, self.average.score(outputs).cpu().numpy(), by_views)
             for video in group:
                 if video.failure is not None:
-                    part.add(video, None)
+                    part.add(video, None, None)
         return part
 
     def _groups(self, videos: Iterable[Any]) -> Iterator[list[Any]]:
@@ -164,19 +173,25 @@ def _merge(parts: list[_Part], num_videos: int, started: float) -> VideoScores:
     if len(counts) != num_videos or (counts != 1).any():
         odd = np.flatnonzero(counts != 1)[:10].tolist()
         raise RuntimeError(f"{len(indices)} results for {num_videos} videos; not exactly one for the indices {odd}: the sampler errs")
-    width = next((len(row) for row in rows if row is not None), None)
-    if width is None:
+    if all(row is None for row in rows):
         raise DataError(
             f"None of the {num_videos} videos could be read (the first: {reasons[0]}); "
             "check CONFIG.DATA.VAL_DATA_PATH and the annotation file."
         )
     order = np.argsort(indices)
-    missing = np.full(width, np.nan, dtype=np.float32)
-    scores = np.stack([missing if rows[place] is None else rows[place] for place in order])
+    scores = _stacked([rows[place] for place in order], np.nan)
+    kept = [row for part in parts for row in part.by_views]
+    by_views = None if all(row is None for row in kept) else _stacked([kept[place] for place in order], 0)
     bad = [index for index in np.flatnonzero(~np.isfinite(scores).all(1)).tolist() if index not in reasons]
     if bad:
         raise UserError(
             f"The network gives scores that are not finite for {len(bad)} of {num_videos} videos (index {bad[0]} first); "
             "its weights are damaged or have diverged. Use other weights, or train with a lower CONFIG.TRAIN.LR."
         )
-    return VideoScores(scores, labels[order], dict(sorted(reasons.items())), time.perf_counter() - started)
+    return VideoScores(scores, labels[order], dict(sorted(reasons.items())), time.perf_counter() - started, by_views)
+
+
+def _stacked(rows: list[np.ndarray | None], missing: float) -> np.ndarray:
+    """Rows as one array, `missing` in place of those that are not there; one at least is."""
+    filler = np.full_like(next(row for row in rows if row is not None), missing)
+    return np.stack([filler if row is None else row for row in rows])

@@ -175,7 +175,7 @@ class Predictor:
                 f"The network gives scores that are not finite for {video.path}; its weights ({self.weights}) are damaged or have"
                 " diverged. Use other weights."
             )
-        probabilities = self.average.probabilities(score, len(view_logits)).cpu().numpy()
+        probabilities = self.average.probabilities(score, len(view_logits)).float().cpu().numpy()
         logits = view_logits.double().mean(0).float()
         return Prediction(
             path=video.path,
