@@ -2,53 +2,24 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
+from cluster_stubs import JOB, two_nodes
 from tool_runs import ROOT
 
 from vidrec.engine.checkpoint import read_checkpoint
 from vidrec.engine.stopping import EXIT_STOPPED
 
-SRUN = """#!/usr/bin/env bash
-while [[ $1 == --* ]]; do shift; done
-for node in 0 1; do SLURM_NODEID=$node "$@" & pids+=($!); done
-trap 'kill -USR1 "${pids[@]}"' USR1
-worst=0
-for pid in "${pids[@]}"; do
-    wait "$pid"; status=$?
-    while [ $status -gt 128 ] && kill -0 "$pid" 2>/dev/null; do wait "$pid"; status=$?; done
-    [ $status -eq 0 ] || worst=$status
-done
-exit $worst
-"""
-SCONTROL = """#!/usr/bin/env bash
-if [ "$1" = show ]; then printf '127.0.0.1\\nlocalhost\\n'; else echo "$@" >>"$CALLS"; fi
-"""
-SSH = """#!/usr/bin/env bash
-if [ "$1" = gone ]; then echo "ssh: connect to host gone port 22: No route to host" >&2; exit 255; fi
-exec bash -c "$2"
-"""
-
 
 @pytest.fixture
 def cluster(tmp_path):
     """The environment of a job on two nodes, which are both this machine."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, text in (("srun", SRUN), ("scontrol", SCONTROL), ("ssh", SSH)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    job = {"SLURM_JOB_ID": "77", "SLURM_JOB_NODELIST": "gpu[1-2]", "SLURM_NNODES": "2", "SLURM_SUBMIT_DIR": str(ROOT), "NPROC": "1"}
-    own = {"PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls"), "PORT": str(port), "PYTHON": sys.executable}
-    hosts = {"HOSTS": "127.0.0.1 localhost", "SSH": str(folder / "ssh")}
-    return os.environ | {"OMP_NUM_THREADS": "1", "EXP_NAME": "run", "JOIN_TIMEOUT": "120"} | job | own | hosts
+    own = {"CALLS": str(tmp_path / "calls"), "PYTHON": sys.executable, "EXP_NAME": "run", "SLURM_SUBMIT_DIR": str(ROOT)}
+    hosts = {"HOSTS": "127.0.0.1 localhost", "SSH": str(tmp_path / "bin/ssh")}
+    return os.environ | {"OMP_NUM_THREADS": "1"} | two_nodes(tmp_path / "bin") | JOB | own | hosts
 
 
 def start(script, environment, *arguments):
