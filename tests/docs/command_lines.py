@@ -136,12 +136,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def _parsed(call: Callable[[], object]) -> argparse.Namespace:
     """What the first parser that is asked inside of a call makes of its arguments; nothing after that happens. Raises ValueError."""
-    original, said = argparse.ArgumentParser.parse_args, io.StringIO()
+    asked, said = ("parse_args", "parse_intermixed_args"), io.StringIO()
+    originals = {name: getattr(argparse.ArgumentParser, name) for name in asked}
 
-    def parse_args(self, args=None, namespace=None):
-        raise Parsed(original(self, args, namespace))
+    def raising(original: Callable) -> Callable:
+        def parse(self, args=None, namespace=None):
+            raise Parsed(original(self, args, namespace))
 
-    argparse.ArgumentParser.parse_args = parse_args
+        return parse
+
+    for name, original in originals.items():
+        setattr(argparse.ArgumentParser, name, raising(original))
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
             status = call()
@@ -150,7 +155,8 @@ def _parsed(call: Callable[[], object]) -> argparse.Namespace:
     except SystemExit as end:
         status = end.code
     finally:
-        argparse.ArgumentParser.parse_args = original
+        for name, original in originals.items():
+            setattr(argparse.ArgumentParser, name, original)
     raise ValueError(f"status {status}: {said.getvalue().strip()}")
 
 
