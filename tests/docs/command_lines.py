@@ -153,6 +153,8 @@ def _parsed(call: Callable[[], object]) -> argparse.Namespace:
     except Parsed as parsed:
         return parsed.namespace
     except SystemExit as end:
+        if not end.code:  # --help
+            return argparse.Namespace()
         status = end.code
     finally:
         for name, original in originals.items():

@@ -1,5 +1,7 @@
 """What the pages tell a reader to type can be typed: known languages, tools that are there, flags that they take, configs that load."""
 
+import re
+
 import pytest
 from blocks import OUTPUT, ROOT, SHELL, Block, pages, parse_blocks, read_blocks
 from command_lines import mistakes_in
@@ -29,6 +31,8 @@ def test_commands_within_sentences_are_right():
         for token in MarkdownIt("commonmark").enable("table").parse((ROOT / page).read_text(encoding="utf-8")):
             spans = [child.content for child in token.children or () if child.type == "code_inline"]
             commands = [span for span in spans if span.startswith(("python tools/", "python -m vidrec ")) and "..." not in span]
+            bare = re.compile(r"python (tools/\S+|-m vidrec \S+)")  # the command's name alone
+            commands = [f"{command} --help" if bare.fullmatch(command) else command for command in commands]
             found += [f"{page}: {mistake}" for command in commands for mistake in mistakes_in(command)]
     assert found == []
 
