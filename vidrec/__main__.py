@@ -16,6 +16,7 @@ COMMANDS = {
         "feat_extract": "write the features of videos, of any layer of a network",
     },
     "look at runs": {
+        "report": "write the page of a run: curves, accuracies, classes, confusions, hardest videos, config",
         "plot_run": "draw losses, accuracies and learning rates of runs into a picture",
         "replay_batch": "run the batch of a step that went wrong once more and say where it begins",
     },

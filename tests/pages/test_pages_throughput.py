@@ -20,7 +20,8 @@ def test_point_has_the_published_accuracy_and_the_measured_speeds(figures):
     assert (i3d["top1"], i3d["hashtag"], i3d["clips_per_s"], i3d["videos_per_s"]) == (74.87, "18545497", 10.0, 0.3333)
     assert (tsn["clips_per_s"], tsn["videos_per_s"], tsn["latency"]) == (50.0, 1.4, 20.0)  # 7 frames a clip, 250 frames a video
     for words in (
-        "<b>i3d_resnet50_v1_kinetics400</b>", "PyTorch section, I3D, Kinetics-400", "top-1 74.87 % as published, file 18545497",
+        "<b>i3d_resnet50_v1_kinetics400</b>", "PyTorch section, I3D, Kinetics-400",
+        "top-1 74.87 % as published, file 18545497, starts from ImageNet",
         "clip: 32 frames, stride 2, 224 x 224", "30 (10 x 3)", "28.04 M parameters, 33.27 G multiply-adds",
         "10 clips/s, 0.3333 videos/s", "100.0 ms, 1,234 MiB", "fp32 on a <fast> device",
     ):  # fmt: skip
@@ -77,6 +78,7 @@ def test_page_draws_its_points_and_asks_nobody(page):
     assert page.locator("#graph .scatterlayer .points path").count() == 5  # of Kinetics-400
     assert page.inner_text("#shown") == "5 of 6 networks shown"
     assert front(page) == ["resnet18_v1b_kinetics400", "i3d_resnet50_v1_kinetics400", "ircsn_v2_resnet152_f32s2_kinetics400"]
+    assert page.locator(".modebar-btn[data-title*='Share']").count() == 0 and page.locator(".modebar-btn").count() > 0
     assert outside(page.requests) == [] and page.problems == []
 
 

@@ -4,13 +4,13 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from vidrec.commands.cli import run_command
+from vidrec.engine.curves import Point, different, thinned
 from vidrec.utils.errors import UserError
 
 DESCRIPTION = "Draw losses, accuracies and learning rates of one or more runs, finished, running or killed, into a PNG file."
-POINTS = 1000  # of a curve, at the most: neighbouring displays are averaged
 MAX_RUNS = 10  # colors that can be told apart
 MAX_RATES = 8  # in the legend
 ACCURACY_STYLES: dict[str, dict[str, Any]] = {
@@ -56,13 +56,6 @@ def run_names(folders: Sequence[Path]) -> list[str]:
     """What the legend calls the runs: the folders' names, or their paths where two have the same. Example: a/run, b/run"""
     names = [folder.resolve().name for folder in folders]
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
-
-
-class Point(NamedTuple):
-    """A number after so many epochs."""
-
-    epochs: float
-    value: float
 
 
 @dataclass
@@ -117,13 +110,6 @@ def read_curves(folder: Path, name: str) -> RunCurves:
     return curves
 
 
-def thinned(points: Sequence[Point], most: int = POINTS) -> list[Point]:
-    """At most so many points, each the mean of as many neighbours. Example: 5 points, at most 3 -> means of 2, 2 and 1"""
-    size = -(-len(points) // most)
-    groups = [points[start : start + size] for start in range(0, len(points), size)] if size > 1 else [[point] for point in points]
-    return [Point(*(sum(numbers) / len(group) for numbers in zip(*group, strict=True))) for group in groups]
-
-
 def draw(curves: Sequence[RunCurves]) -> Any:
     """A figure with three panels: losses, accuracies, learning rates; a color is a run."""
     from matplotlib.figure import Figure  # draws without a display, and takes half a second to import
@@ -147,15 +133,6 @@ def draw(curves: Sequence[RunCurves]) -> Any:
         axes.grid(alpha=0.3)
     _legends(losses, accuracies, rates, shown={title for run in curves for title in run.accuracies})
     return figure
-
-
-def different(rates: dict[str, list[Point]]) -> dict[str, list[Point]]:
-    """The groups without those whose rates are those of an earlier group."""
-    kept: dict[str, list[Point]] = {}
-    for group, points in rates.items():
-        if points not in kept.values():
-            kept[group] = points
-    return kept
 
 
 def _line(axes: Any, points: Sequence[Point], **style: Any) -> None:

@@ -38,12 +38,12 @@ def run_facts(cfg: "CfgNode", folder: Path, *, lists: Sequence["ListFacts"], bes
         versions={"vidrec": vidrec.__version__, "torch": str(torch.__version__), "decoder": decoder},
         hardware=f"{count} process{'es' if count > 1 else ''} on {name}",
         num_epochs=cfg.CONFIG.TRAIN.EPOCH_NUM,
-        views=_views_text(cfg.CONFIG.VAL.NUM_SEGMENT, cfg.CONFIG.VAL.NUM_CROP),
+        views=views_text(cfg.CONFIG.VAL.NUM_SEGMENT, cfg.CONFIG.VAL.NUM_CROP),
         best_path=best_path,
     )
 
 
-def _views_text(num_clips: int, num_crops: int) -> str:
+def views_text(num_clips: int, num_crops: int) -> str:
     """Example: `1 (center)`; `6 (2 x 3)`"""
     views = num_clips * num_crops
     return f"{views} (center)" if views == 1 else f"{views} ({num_clips} x {num_crops})"

@@ -69,10 +69,10 @@
     const layout = {
       height: 620, margin: { l: 70, r: 130, t: 20, b: 60 }, showlegend: false, hovermode: "closest", uirevision: find("data-set").value + axis,
       hoverlabel: { align: "left", bgcolor: "white", bordercolor: "#888", font: { size: 12, color: "#1d2530" } },
-      xaxis: { type: "log", title: { text: TITLES[axis] }, gridcolor: "#e6eaef", ...ticks(rows.map((row) => row[speed])) },
-      yaxis: { title: { text: "top-1, %, as published (not measured by us)" }, gridcolor: "#e6eaef" },
+      xaxis: { type: "log", title: { text: TITLES[axis] }, gridcolor: GRID, ...ticks(rows.map((row) => row[speed])) },
+      yaxis: { title: { text: "top-1, %, as published (not measured by us)" }, gridcolor: GRID },
     };
-    Plotly.react(graph, [...lines, ...familyTraces(rows, speed)], layout, { responsive: true, displaylogo: false });
+    plot(graph, [...lines, ...familyTraces(rows, speed)], layout);
     find("shown").textContent = `${rows.length} of ${data.rows.length} networks shown`;
     find("front").replaceChildren(...fronts.map(([name, front]) => {
       const line = document.createElement("p");

@@ -89,7 +89,7 @@ def throughput_page(figures: Figures) -> str:
         "vidrec model zoo: speed against accuracy",
         body,
         data={"rows": [row | {"hover": _hover(row, figures)} for row in shown], "colors": families, "data_sets": data_sets},
-        scripts=["throughput.js"],
+        scripts=["plot.js", "throughput.js"],
     )
 
 
@@ -116,6 +116,7 @@ def _row(name: str, figures: Figures, costs: Mapping[tuple[str, str], RowCosts])
         "multiply_adds": row_costs.multiply_adds,
         "top1": files[0].top1 if files else None,
         "hashtag": files[0].hashtag if files else "",
+        "pretrained": files[0].pretrained if files else "",
         "others": [f"{file.top1} ({file.hashtag})" for file in files[1:] if file.top1 is not None],
         "measured_as": measured_as,
     }
@@ -150,7 +151,7 @@ def _hover(row: Mapping[str, Any], figures: Figures) -> str:
     more = f"<br>other files, as published: {', '.join(row['others'])}" if row["others"] else ""
     return (
         f"<b>{row['name']}</b><br>{SECTIONS[row['section']]} section, {row['family']}, {DATA_SETS[row['data_set']]}"
-        f"<br>top-1 {row['top1']:.2f} % as published, file {row['hashtag']}{more}"
+        f"<br>top-1 {row['top1']:.2f} % as published, file {row['hashtag']}, starts from {row['pretrained'] or '?'}{more}"
         f"<br>clip: {row['clip']}<br>views of the published test: {row['views']}"
         f"<br>{row['parameters'] / 1e6:.2f} M parameters, {row['multiply_adds'] / 1e9:.2f} G multiply-adds a clip"
         f"<br>{row['clips_per_s']:.4g} clips/s, {row['videos_per_s']:.4g} videos/s{shared}"
@@ -173,7 +174,7 @@ def _facts(figures: Figures) -> str:
     dates = sorted({found["date"] for found in figures["measured"].values() if "date" in found})
     span = f"{dates[0]} to {dates[-1]}" if len(dates) > 1 else "".join(dates)
     threads = f", {machine['threads']} thread{'s' if machine['threads'] > 1 else ''}" if machine["device_type"] == "cpu" else ""
-    way = f"{settings['precision']}, {settings['memory_format']}, {settings['batch_size']} clips a pass, medians of {settings['rounds']}"
+    way = f"{settings['precision']}, {settings['memory_format']}, batch {settings['batch_size']}, medians of {settings['rounds']} passes"
     return f"<b>{text(machine['device'])}</b>{threads}, {text(way)}, torch {text(machine['torch'])}, {span}."
 
 
