@@ -38,6 +38,12 @@ on PyTorch's meta device, for one clip of the input given (frames x height x wid
 linear layers, attention, BatchNorm (2 per element) and adaptive 2-D average pools. A 2-D network's are those of all its frames.
 `python tools/get_flops.py --config-file F` shows a network's parts, and other inputs.
 
+**Speed.** [throughput.html](throughput.html) sets the speed of every network against its published accuracy, as
+`tools/benchmark_zoo.py` measured it ([docs/throughput.md](../docs/throughput.md)); save it and open it in a browser.
+
+[![Speed against published accuracy on Kinetics-400: points colored by family, the Pareto front
+dotted](../docs/images/throughput.png)](throughput.html)
+
 **What was tried with real files.** No published weights file could be fetched where vidrec is developed: no loading step was
 exercised with a real one. Download, resumption, SHA-1 check, unpacking, reading and renaming were exercised with files of the
 same layout, which hold the parameter names and shapes of the reference and deterministic values; the networks' outputs for those
