@@ -14,6 +14,7 @@ COMMANDS = {
         "test": "test a network with many views per video",
         "visualize_cam": "draw where in space and time a network finds the evidence for a class",
         "feat_extract": "write the features of videos, of any layer of a network",
+        "probe": "measure features with simple classifiers",
     },
     "look at runs": {
         "report": "write the page of a run: curves, accuracies, classes, confusions, hardest videos, config",

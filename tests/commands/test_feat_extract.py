@@ -13,7 +13,7 @@ import pytest
 import torch
 from tool_runs import ROOT, make_run, run_tool, write_config
 
-from vidrec.commands.feat_extract import EXIT_UNREADABLE, main
+from vidrec.commands.feat_extract import UNREADABLE, main
 from vidrec.inference.feature_reading import read_features
 
 ALL = ("--views", "all", "--each-view")
@@ -132,7 +132,7 @@ def test_unreadable_videos_are_listed_and_the_rest_is_done(made, demo_data, tmp_
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     (tmp_path / "list.txt").write_text("\n".join([f"{tmp_path}/bad.mp4 0", *(f"{demo_data}/{line}" for line in lines)]) + "\n")
     arguments = ("--list", tmp_path / "list.txt", "--format", "npz")
-    assert extract(made[0], tmp_path / "out", *arguments) == EXIT_UNREADABLE
+    assert extract(made[0], tmp_path / "out", *arguments) == UNREADABLE
     assert f"cannot be read, left out: {tmp_path}/bad.mp4" in capsys.readouterr().err
     assert len(read_features(tmp_path / "out").paths) == 3
     assert [each["path"] for each in json.loads((tmp_path / "out/features.json").read_text())["failed"]] == [f"{tmp_path}/bad.mp4"]
@@ -152,6 +152,16 @@ def test_weights_drawn_from_the_seed_and_a_run_named_by_the_config(made, tmp_pat
     assert json.loads(first["features.json"])["weights"] == "untrained, seed 3"
     assert extract(made[0], tmp_path / "again", *arguments[2:]) == 0
     assert content(tmp_path / "again") == first
+
+
+def test_a_run_and_its_checkpoint_are_sources_too(made, extracted, tmp_path):
+    run = made[1]
+    expected = read_features(extracted["npy"]).values
+    assert main(["--config-file", str(run), *ALL]) == 0
+    np.testing.assert_array_equal(read_features(run / "features/val").values, expected)
+    arguments = ("CONFIG.VAL.BATCH_SIZE", "4", *ALL, "CONFIG.LOG.LEVEL", "INFO")  # options and keys in any order
+    assert extract(run / "checkpoints/best.pth", tmp_path / "out", *arguments) == 0
+    np.testing.assert_array_equal(read_features(tmp_path / "out").values, expected)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from vidrec.utils.errors import UserError
 
 
-def config_parser(prog: str, description: str) -> argparse.ArgumentParser:
-    """`--config-file F [KEY VALUE ...]`, as the tools of this field have it."""
+def config_parser(prog: str, description: str, *, source: str = "YAML file of the run") -> argparse.ArgumentParser:
+    """`--config-file F [KEY VALUE ...]`, as the tools of this field have it.
+
+    Args:
+        source: what F may be.
+    """
     parser = argparse.ArgumentParser(prog=prog, description=description)
-    parser.add_argument("--config-file", required=True, metavar="F", help="YAML file of the run")
+    parser.add_argument("--config-file", required=True, metavar="F", help=source)
     parser.add_argument(
         "overrides",
         nargs="*",

@@ -21,13 +21,14 @@ DESCRIPTION = (
     "Write the features of the videos of a list: the vector before the classifier, or what any other layer gives, of one clip or of all"
     " views of the test. Killed, the same command goes on where it stopped."
 )
-EXIT_UNREADABLE = 3  # features were written, and some videos could not be read
+UNREADABLE = 3  # exit code where features were written and some videos could not be read; 1 is that of errors
 
 
 class Options(NamedTuple):
-    """What the command line asks for, for every process; `layer` '': the pooled vector."""
+    """What the command line asks for, for every process; `layer` '': the pooled vector; `weights` None: the config decides."""
 
-    config_file: str
+    source: str
+    weights: Path | None
     output: Path
     each_view: bool
     layer: str
@@ -39,7 +40,8 @@ class Options(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = config_parser("feat_extract_pytorch.py", DESCRIPTION)
+    source = "YAML file, folder of a run, checkpoint, or a name of the model zoo"
+    parser = config_parser("feat_extract_pytorch.py", DESCRIPTION, source=source)
     parser.add_argument("--views", choices=("one", "all"), default="one", help="the center clip, or all of the test (their mean)")
     parser.add_argument("--each-view", action="store_true", help="with --views all: what every view gives, instead of the mean")
     parser.add_argument("--layer", default="", metavar="NAME", help="if not given, the vector that the classifier gets")
@@ -52,13 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--flat-names", action="store_true", help="with npy: STEM_feat.npy in one folder, as the reference zoo names them")
     parser.add_argument("--untrained", action="store_true", help="weights drawn from CONFIG.TRAIN.SEED: a floor for those that are trained")
     parser.add_argument("--output", default="", metavar="DIR", help="if not given, features/LIST in the run's folder")
-    args = parser.parse_args(argv)
+    args = parser.parse_intermixed_args(argv)
     return run_command(lambda: _start(args))
 
 
-def _start(args: "argparse.Namespace") -> None:
+def _start(args: "argparse.Namespace") -> int:
     from vidrec.commands.feature_list import choose_list, named_run
-    from vidrec.commands.runs import base_folder, load_run_config
+    from vidrec.commands.loading import find_source
+    from vidrec.commands.runs import base_folder
     from vidrec.engine.launch import launch
     from vidrec.models.build import check_network
 
@@ -66,14 +69,16 @@ def _start(args: "argparse.Namespace") -> None:
         raise UserError("--each-view is given with --views one, which has one view; it goes with all of them. Add --views all.")
     if args.flat_names and args.format != "npy":
         raise UserError(f"--flat-names is given with --format {args.format}, one file; leave it out, or take --format npy.")
-    cfg = named_run(load_run_config(args.config_file, args.overrides, find_run=True), args.config_file)
-    cfg = choose_list(cfg, split=args.split, file=args.list, all_views=args.views == "all")
+    found = find_source(args.config_file, args.overrides)
+    cfg = choose_list(named_run(found), split=args.split, file=args.list, all_views=args.views == "all")
     check_network(cfg)
     if args.list_layers:
-        return show_layers(cfg)
+        show_layers(cfg)
+        return 0
     folder = base_folder(cfg) / cfg.CONFIG.LOG.EXP_NAME / "features" / (Path(args.list).stem if args.list else args.split)
     options = Options(
-        config_file=args.config_file,
+        source=args.config_file,
+        weights=found.weights,
         output=Path(args.output) if args.output else folder,
         each_view=args.each_view,
         layer=args.layer,
@@ -82,7 +87,7 @@ def _start(args: "argparse.Namespace") -> None:
         flat_names=args.flat_names,
         untrained=args.untrained,
     )
-    launch(partial(extract, options=options), cfg)
+    return launch(partial(extract, options=options), cfg)
 
 
 def show_layers(cfg: "CfgNode") -> None:
@@ -106,16 +111,17 @@ def _remark(layer: "Layer") -> str:
     return f"runs {layer.calls} times: cannot be taken" if layer.calls > 1 else "" if layer.shape else "cannot be taken"
 
 
-def extract(cfg: "CfgNode", options: Options) -> None:
+def extract(cfg: "CfgNode", options: Options) -> int:
     """One process of an extraction: the features of its share of the videos; then the main process writes what is of all of them.
 
-    Raises:
-        SystemExit: with status EXIT_UNREADABLE where some videos could not be read.
+    Returns:
+        The exit status: UNREADABLE where some videos could not be read, else 0.
     """
     from vidrec.commands.feature_output import Extraction, open_store
     from vidrec.commands.runs import open_run
     from vidrec.data.build import build_dataset, build_loader
     from vidrec.engine.log import logger
+    from vidrec.engine.stopping import exit_status
     from vidrec.utils import dist
 
     cfg, folder = open_run(cfg)
@@ -126,7 +132,8 @@ def extract(cfg: "CfgNode", options: Options) -> None:
     store = open_store(work)
     rows = dist.run_on_main(store.begin, work.settings)
     if dist.run_on_main(store.finished):
-        return logger.info("%s is complete: the features of all %d videos are there", options.output, len(dataset))
+        logger.info("%s is complete: the features of all %d videos are there", options.output, len(dataset))
+        return 0
     if len(rows) < len(dataset):
         logger.info("going on in %s: %d of %d videos are left", options.output, len(rows), len(dataset))
     own = rows[dist.rank() :: dist.world_size()]
@@ -135,8 +142,8 @@ def extract(cfg: "CfgNode", options: Options) -> None:
     reasons = _extract_own(loader, extractor, store, len(own))
     found = dist.gather_objects(reasons)
     unreadable = {row: reason for part in found or [] for row, reason in part.items()}
-    if dist.run_on_main(work.finish, store, dict(sorted(unreadable.items()))):
-        raise SystemExit(EXIT_UNREADABLE)
+    failed = dist.run_on_main(work.finish, store, dict(sorted(unreadable.items())))
+    return exit_status(UNREADABLE) if failed else 0
 
 
 def _extract_own(loader: Any, extractor: Any, store: "FeatureStore", count: int) -> dict[int, str]:
@@ -155,14 +162,16 @@ def _extract_own(loader: Any, extractor: Any, store: "FeatureStore", count: int)
 
 def _network(cfg: "CfgNode", folder: Path, options: Options) -> "tuple[Recognizer, str]":
     """The network with its weights, and where they are from; a published one needs a classifier only where that is what is asked for."""
-    from vidrec.commands.tested_network import build_tested
+    from vidrec.commands.tested_network import build_tested, build_with
     from vidrec.models.build import build_model
     from vidrec.utils.seed import seed_everything
 
-    if not options.untrained:
-        return build_tested(cfg, folder, classifier=options.layer in ("head", "head.fc"))
-    seed_everything(cfg.CONFIG.TRAIN.SEED)
-    return build_model(cfg, load_weights=False), f"untrained, seed {cfg.CONFIG.TRAIN.SEED}"
+    if options.untrained:
+        seed_everything(cfg.CONFIG.TRAIN.SEED)
+        return build_model(cfg, load_weights=False), f"untrained, seed {cfg.CONFIG.TRAIN.SEED}"
+    if options.weights:
+        return build_with(cfg, options.weights)
+    return build_tested(cfg, folder, classifier=options.layer in ("head", "head.fc"))
 
 
 def _extractor(cfg: "CfgNode", model: "Recognizer", options: Options) -> Any:

@@ -4,27 +4,34 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidrec.commands.runs import TIME_PATTERN, base_folder, with_key
+from vidrec.commands.runs import TIME_PATTERN, with_key
 from vidrec.config.protocols import WHOLE_VIDEO, resolve_protocol
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
+
+    from vidrec.commands.loading import Found
 
 # Rules of TEST.CLIP_STARTS that put a single clip at the start of the video, or of its shares, and the rule of the same kind that puts it
 # in the center.
 _CENTERED = {"pyslowfast": "pyslowfast_offset", "pytorchvideo": "reference", "torchvision": "reference", "videomae_sthsthv2": "tsm"}
 
 
-def named_run(cfg: "CfgNode", config_file: str) -> "CfgNode":
-    """The config, with a run's folder that the next start of the same command finds again.
+def named_run(found: "Found") -> "CfgNode":
+    """The config of a source, with a folder of the run that the next start of the same command finds again.
 
-    A config whose EXP_NAME takes the start time and that has no run yet gets a folder named after its file.
+    A config whose EXP_NAME takes the start time and that has no run yet gets a folder named after its file, a network of the zoo one
+    named after it.
     """
-    name = cfg.CONFIG.LOG.EXP_NAME
-    timed = re.search(TIME_PATTERN + "$", name)
-    if timed is None or (base_folder(cfg) / name).exists():
-        return cfg
-    return with_key(cfg, "EXP_NAME", Path(config_file).stem)
+    cfg, folder = found.cfg, found.folder
+    if folder is None:
+        return with_key(cfg, "EXP_NAME", re.sub(r"[^\w.-]+", "_", found.name))
+    if folder.name == cfg.CONFIG.LOG.SAVE_DIR:
+        folder = folder.parent  # the source is a checkpoint of a run
+    if folder.is_dir():
+        return with_key(with_key(cfg, "BASE_PATH", str(folder.absolute().parent)), "EXP_NAME", folder.name)
+    timed = re.search(TIME_PATTERN + "$", cfg.CONFIG.LOG.EXP_NAME)
+    return with_key(cfg, "EXP_NAME", Path(found.name).stem) if timed else cfg
 
 
 def choose_list(cfg: "CfgNode", *, split: str, file: str, all_views: bool) -> "CfgNode":

@@ -106,7 +106,7 @@ class Extraction:
             "complete": True,
             "settings": self.settings,
             "class_names": self.class_names,
-            "config": self.options.config_file,
+            "config": self.options.source,
             "weights": self.weights,
             "annotation": self.cfg.CONFIG.DATA.VAL_ANNO_PATH,
             "videos": len(table),

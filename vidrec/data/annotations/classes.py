@@ -111,8 +111,11 @@ def text_of(field: bytes) -> str:
     return field.decode("utf-8", "replace")
 
 
-def named_classes(names: str, *, num_classes: int) -> list[str] | None:
+def named_classes(names: str, *, num_classes: int | None) -> list[str] | None:
     """The class names that CONFIG.DATA.CLASS_NAMES means, a data set of the zoo or a file; None for ''.
+
+    Args:
+        num_classes: None takes any number.
 
     Raises:
         DataError: it is neither, or has another number of names than num_classes.
@@ -130,8 +133,11 @@ def named_classes(names: str, *, num_classes: int) -> list[str] | None:
     return read_class_names(names, num_classes=num_classes)
 
 
-def read_class_names(path: str | Path, *, num_classes: int) -> list[str]:
+def read_class_names(path: str | Path, *, num_classes: int | None) -> list[str]:
     """Class names in the order of the labels, one a line, or a JSON list or `{name: number}` (Something-Something's labels file).
+
+    Args:
+        num_classes: None takes any number.
 
     Raises:
         DataError: the file cannot be read, or does not have num_classes names.
@@ -144,7 +150,7 @@ def read_class_names(path: str | Path, *, num_classes: int) -> list[str]:
         ) from error
     is_json = Path(path).suffix.lower() == ".json"
     names = json_names(text, path) if is_json else [line.strip() for line in text.splitlines() if line.strip()]
-    if len(names) != num_classes:
+    if num_classes is not None and len(names) != num_classes:
         raise DataError(
             f"{path} has {len(names)} class names, but CONFIG.DATA.NUM_CLASSES is {num_classes}; there must be one line per class, "
             "in the order of the labels. Change the one or the other."
