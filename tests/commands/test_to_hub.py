@@ -16,6 +16,7 @@ from tool_runs import make_run, write_config
 import vidrec
 from vidrec.commands import test as test_command
 from vidrec.commands import to_hub
+from vidrec.commands.model_card import CardFacts, card_text
 from vidrec.utils.errors import UserError
 
 
@@ -130,6 +131,19 @@ def test_model_of_the_cache_is_loaded_by_its_address_without_network(made, offli
     video = str(demo_data / "val/00001_right.mp4")
     assert np.array_equal(model.predict(video).score, vidrec.load(run).predict(video).score)
     assert repr(model).startswith("Predictor(hf://me/motions@main: 8 classes")
+
+
+def test_name_of_a_model_of_the_hub_without_its_scheme_reaches_no_network_and_is_told():
+    with pytest.raises(UserError, match="A model of the Hugging Face hub is written hf://me/motions"):
+        vidrec.load("me/motions")
+    with pytest.raises(UserError, match=r"`runs`\.$"):
+        vidrec.load("motions")
+
+
+def test_card_of_a_network_of_ones_own_says_what_it_needs(made):
+    config, _, _ = made
+    facts = CardFacts("n", "own_nets:Net + PoolHead", 3, None, "mit", "Trained.")
+    assert "install own_nets, and `export VIDREC_COMPONENTS=own_nets` before." in card_text(vidrec.load_config(config), facts)
 
 
 def test_hub_out_of_reach_is_said_and_the_folder_stays(made, tmp_path, monkeypatch, capsys):

@@ -220,7 +220,8 @@ def _nothing(source: str) -> str:
     runs = {file.parent.name: str(file.parent) for folder in (Path("runs"), path.parent) for file in sorted(folder.glob("*/config.yaml"))}
     found = close_matches(bare, names) or [runs[name] for name in close_matches(path.name, runs)] or close_matches(bare, specs.names())
     close = f" Did you mean {' or '.join(map(repr, found))}?" if found else ""
+    hub = f" A model of the Hugging Face hub is written hf://{source}." if len(path.parts) == 2 and not zoo else ""
     return (
         f"{source!r} is neither a run's folder, a checkpoint, a YAML config nor a name of the model zoo; one of these is wanted."
-        f"{close or ' See vidrec.list_models() and the folder `runs`.'}"
+        f"{close or ' See vidrec.list_models() and the folder `runs`.'}{hub}"
     )

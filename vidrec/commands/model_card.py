@@ -79,9 +79,8 @@ def _data(cfg: "CfgNode", facts: CardFacts) -> str:
     train = cfg.CONFIG.TRAIN
     text = f"## Training data\n\n{facts.trained}"
     if cfg.CONFIG.DATA.TRAIN_ANNO_PATH:
-        name = Path(cfg.CONFIG.DATA.TRAIN_ANNO_PATH).name
-        text += f" List: `{name}`, {train.EPOCH_NUM} epochs, {train.OPTIMIZER}, learning rate {train.LR:g}, {train.BATCH_SIZE} clips per"
-        text += " step and process."
+        name, epochs = Path(cfg.CONFIG.DATA.TRAIN_ANNO_PATH).name, f"{train.EPOCH_NUM} epoch{'s' * (train.EPOCH_NUM != 1)}"
+        text += f" List: `{name}`, {epochs}, {train.OPTIMIZER}, learning rate {train.LR:g}, {train.BATCH_SIZE} clips per step and process."
     text += " A network repeats what its videos hold, one-sidedness included, and knows no class beside its own."
     if facts.license == "unknown":
         text += " The license of this model has not been stated: ask its author before you use it."
@@ -106,13 +105,16 @@ def _accuracy(facts: CardFacts) -> str:
 
 
 def _use(facts: CardFacts) -> str:
+    own = sorted({part.split(":")[0] for part in facts.network.split(" + ") if ":" in part})
+    needs = f"\nThe network is made of classes outside vidrec, whose code is not here: install {' and '.join(own)}, and" if own else ""
+    needs += f" `export VIDREC_COMPONENTS={','.join(own)}` before.\n" if own else ""
     source = f"hf://{facts.repo}" if facts.repo else "path/to/this/folder"
     return f"""## How to use it
 
 ```
 pip install 'vidrec[hub]'
 ```
-
+{needs}
 ```python
 import vidrec
 
