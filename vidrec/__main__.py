@@ -12,6 +12,7 @@ COMMANDS = {
     "train and apply networks": {
         "train": "train a network from one YAML file",
         "test": "test a network with many views per video",
+        "inference": "say what videos show, with a timeline and annotated videos",
         "visualize_cam": "draw where in space and time a network finds the evidence for a class",
         "feat_extract": "write the features of videos, of any layer of a network",
         "probe": "measure features with simple classifiers",
@@ -56,6 +57,7 @@ SHORT = {
     "feat_extract": "features",
     "get_flops": "flops",
     "get_fps": "fps",
+    "inference": "predict",
     "list_models": "list",
 }
 _USAGE = "usage: vidrec COMMAND [--help] ...       (or: python -m vidrec COMMAND ...)"

@@ -12,6 +12,7 @@ from vidrec.config.load import read_config, read_config_text
 from vidrec.config.protocols import resolve_protocol
 from vidrec.config.zoo import Mistake, find_row, look_up, zoo_name
 from vidrec.model_zoo import specs
+from vidrec.model_zoo.labels import data_sets
 from vidrec.utils.errors import CheckpointError, ConfigError, UserError
 from vidrec.utils.text import close_matches
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from vidrec.models.recognizer import Recognizer
 
 _YAML, _WEIGHTS = (".yaml", ".yml"), (".pth", ".pt", ".safetensors", ".params", ".zip")
+NAMES_KEY = "CONFIG.DATA.CLASS_NAMES"
 _HASHTAG = re.compile(r"(.+)-([0-9a-f]{6,40})")
 
 
@@ -167,7 +169,7 @@ def _of_run(folder: Path, overrides: Sequence[str]) -> Found:
         raise UserError(
             f"{folder} is a folder without config.yaml; a run's folder is wanted, as training makes it below `runs`.{hint or ' Check it.'}"
         )
-    cfg = _checked(read_config(config, overrides))
+    cfg = _with_names(_checked(read_config(config, overrides)), folder, overrides)
     checkpoints = folder / cfg.CONFIG.LOG.SAVE_DIR
     own = run_checkpoints(checkpoints)
     if not own and not cfg.CONFIG.MODEL.PRETRAINED_PATH:
@@ -195,7 +197,22 @@ def _of_checkpoint(path: Path, overrides: Sequence[str]) -> Found:
             f"{path} is {kind}: it holds no config, which says what network the weights belong to; a checkpoint of a vidrec run does."
             f" Give the network's YAML or zoo name, and the file by CONFIG.MODEL.PRETRAINED_PATH {path} (vidrec.load: weights=...)."
         )
-    return Found(_checked(read_config_text(config, overrides, source=f"config in {path}")), path, path.parent, str(path))
+    cfg = _checked(read_config_text(config, overrides, source=f"config in {path}"))
+    return Found(_with_names(cfg, path.parent.parent, overrides), path, path.parent, str(path))
+
+
+def _with_names(cfg: "CfgNode", folder: Path, overrides: Sequence[str]) -> "CfgNode":
+    """The config with the class names that lie in a run's folder, where its own are not to be found from here."""
+    from vidrec.commands.runs import CLASSES_FILE
+
+    names, beside = cfg.CONFIG.DATA.CLASS_NAMES, folder / CLASSES_FILE
+    if not names or names in data_sets() or Path(names).is_file() or NAMES_KEY in overrides or not beside.is_file():
+        return cfg
+    changed = cfg.clone()
+    changed.defrost()
+    changed.CONFIG.DATA.CLASS_NAMES = str(beside)
+    changed.freeze()
+    return changed
 
 
 def _zoo_row(name: str) -> tuple[specs.Row | None, str]:

@@ -13,6 +13,7 @@ from vidrec.engine.launch import may_restart
 from vidrec.utils.errors import ConfigError, UserError
 
 USE_TIME = "use_time"
+CLASSES_FILE = "classes.txt"  # in a run's folder
 TIME_FORMAT, TIME_PATTERN = "%Y%m%d-%H%M%S", r"\d{8}-\d{6}"
 
 
@@ -130,12 +131,17 @@ def open_run(cfg: CfgNode) -> tuple[CfgNode, Path]:
 
 
 def save_config(cfg: CfgNode, folder: Path) -> None:
-    """Writes the resolved config into the run's folder. Raises UserError where that fails."""
+    """Writes the resolved config and the class names (CLASSES_FILE) into the run's folder. Raises UserError where that fails."""
+    from vidrec.data.build import class_names
     from vidrec.engine.files import atomic_file, room_text
 
+    names = class_names(cfg)
     try:
         with atomic_file(folder / "config.yaml") as file:
             file.write(cfg.dump().encode())
+        if names:  # so that the folder says what its labels mean wherever it is taken
+            with atomic_file(folder / CLASSES_FILE) as file:
+                file.write("".join(f"{name}\n" for name in names).encode())
     except OSError as error:
         raise UserError(
             f"{folder / 'config.yaml'} cannot be written ({error.strerror}; {room_text(folder)}); the run's folder must be writable:"

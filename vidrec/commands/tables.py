@@ -1,20 +1,11 @@
 """Numbers and tables as the commands print them."""
 
-import os
-import sys
 from collections.abc import Sequence
 
 from vidrec.model_zoo.specs import Clip
+from vidrec.utils.say import show as show
 
 Rows = Sequence[Sequence[str]]
-
-
-def show(text: str) -> None:
-    """Prints a text, of which a reader such as `head` may take a part only."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter flushes once more at its end, and complains
 
 
 def giga(count: int) -> str:

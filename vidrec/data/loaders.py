@@ -20,8 +20,21 @@ from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import DataError, UserError
 
 
+class LoaderDied(DataError):
+    """A loader process ended before its time.
+
+    Attributes:
+        path: what it was reading; '' between two videos.
+        reason: how it ended.
+    """
+
+    def __init__(self, message: str, path: str = "", reason: str = ""):
+        super().__init__(message)
+        self.path, self.reason = path, reason
+
+
 class VideoLoader(DataLoader):
-    """A DataLoader that raises a worker's UserError as it is, and a DataError with the file for a worker that died."""
+    """A DataLoader that raises a worker's UserError as it is, and LoaderDied with the file for a worker that died."""
 
     board: Board  # what each worker is reading
 
@@ -37,7 +50,9 @@ class VideoLoader(DataLoader):
                 if dead is None:
                     raise
                 number, worker = dead
-                raise DataError(_death_text(worker.exitcode, self.board.read(number), self.board.limit)) from error
+                path = self.board.read(number)
+                message = _death_text(worker.exitcode, path, self.board.limit)
+                raise LoaderDied(message, path, _how_it_ended(worker.exitcode, self.board.limit)) from error
             if isinstance(batch, UserError):
                 raise batch
             yield batch
@@ -162,12 +177,17 @@ def _death_text(exitcode: int | None, path: str, limit: float) -> str:
             f"{path} took longer than CONFIG.DATA.READ_TIMEOUT, {limit:g} seconds, to read; a loader process was ended there. Take it off "
             "the list (tools/check_dataset.py finds such files), or raise the limit if the disk is slow."
         )
-    how = f"was killed by signal {-exitcode}" if exitcode and exitcode < 0 else f"ended with exit code {exitcode}"
-    memory = " (the system does so when memory runs out)" if exitcode == -9 else ""
     return (
-        f"A loader process {how}{memory}{while_reading}; the run cannot go on without it. Lower CONFIG.DATA.NUM_WORKERS if memory is "
-        "short, or take the file off the list; a run is resumed with CONFIG.TRAIN.RESUME auto."
+        f"A loader process {_how_it_ended(exitcode, limit)}{while_reading}; the run cannot go on without it. Lower CONFIG.DATA.NUM_WORKERS "
+        "if memory is short, or take the file off the list; a run is resumed with CONFIG.TRAIN.RESUME auto."
     )
+
+
+def _how_it_ended(exitcode: int | None, limit: float) -> str:
+    if exitcode == -getattr(signal, "SIGALRM", 0):
+        return f"took longer than CONFIG.DATA.READ_TIMEOUT, {limit:g} seconds"
+    memory = " (the system does so when memory runs out)" if exitcode == -9 else ""
+    return f"was killed by signal {-exitcode}{memory}" if exitcode and exitcode < 0 else f"ended with exit code {exitcode}"
 
 
 class _Batches(Sampler):

@@ -33,6 +33,12 @@ class EvalVideo(NamedTuple):
     failure: Failure | None
 
 
+def failed_video(index: int, table: VideoTable, failure: Failure, *, clip_len: int = 1) -> EvalVideo:
+    """The item of a video that cannot be read."""
+    nothing = ViewGrid(np.empty((0, clip_len), np.int64), np.empty((0, 4), np.int64))
+    return EvalVideo(index, table.label(index), failure.path, torch.empty((0, 0, 0, 3), dtype=torch.uint8), nothing, failure)
+
+
 @hands_on(EvalPipeline)
 class MultiViewDataset(Dataset[EvalVideo]):
     """One item per video, without chance: its unique frames and the grid of its views.
@@ -56,8 +62,7 @@ class MultiViewDataset(Dataset[EvalVideo]):
             with watched(path):
                 frames, views = self.pipeline(self.table.source(index), self.table.span(index))
         except VideoError as error:
-            nothing = ViewGrid(np.empty((0, self.pipeline.clip_len), np.int64), np.empty((0, 4), np.int64))
-            return EvalVideo(index, label, path, torch.empty((0, 0, 0, 3), dtype=torch.uint8), nothing, Failure(path, str(error)))
+            return failed_video(index, self.table, Failure(path, str(error)), clip_len=self.pipeline.clip_len)
         return EvalVideo(index, label, path, frames, views, None)
 
     @property

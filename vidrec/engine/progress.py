@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from vidrec.engine.log import logger
 from vidrec.utils.dist import is_main
+from vidrec.utils.say import show
 
 LINE_EVERY_S = 10.0  # of `shown`, where there is no terminal
 
@@ -121,6 +122,48 @@ def shown(items: Iterable[Any], total: int, title: str) -> Iterator[Any]:
             logger.info("%s %d/%d eta %s", title, done, total, duration_text((said - started) / done * (total - done)))
     if bar is not None:
         bar.close()
+
+
+class Countdown:
+    """Progress of work of a known size with the time that is left: a bar on a terminal, now and then a line on standard error elsewhere.
+
+    Args:
+        total: items of the work.
+        unit: what one item is.
+    """
+
+    def __init__(self, total: int, title: str, *, unit: str = "video"):
+        self._total, self._title, self._unit, self._done = total, title, unit, 0
+        self._bar = _bar(title, total, unit=unit)
+        self._started = self._said = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Prints a result on standard output, above the bar."""
+        if self._bar is None:
+            show(text)
+        else:
+            self._bar.write(text)
+
+    def advance(self, count: int = 1) -> None:
+        self._done += count
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(count)
+        elif is_main() and now - self._said >= LINE_EVERY_S:
+            rate = self._done / (now - self._started)
+            left = duration_text((self._total - self._done) / rate)
+            print(f"{self._title} {self._done}/{self._total}, {rate:.3g} {self._unit}s/s, eta {left}", file=sys.stderr, flush=True)
+            self._said = now
+
+    def __enter__(self) -> "Countdown":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _bar(title: str, total: int, *, unit: str) -> Any:

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, SequentialSampler
+from torch.utils.data import Dataset
 
 from vidrec.data.annotations import VideoTable
-from vidrec.data.loaders import make_loader, worker_count
+from vidrec.data.loaders import VideoLoader, make_loader, worker_count
 from vidrec.data.multiview import EvalVideo, Failure
+from vidrec.data.remote import table_of
+from vidrec.data.survive import surviving
 from vidrec.engine.averages import ViewAverage
 from vidrec.engine.out_of_memory import naming_views
 from vidrec.engine.precision import MemoryFormat, PrecisionName
 from vidrec.engine.tester import Tester
+from vidrec.inference.timeline import Timeline, slide
 from vidrec.models.recognizer import Recognizer
 from vidrec.utils.errors import UserError, VideoError
 
@@ -40,6 +44,7 @@ class Prediction:
         probabilities: [K] float32, softmax or, for a network trained with a loss per class, sigmoid.
         logits: [K] float32, the mean over the views.
         view_logits: [V, K] float32, of each view: clip v // crops, crop v % crops.
+        view_boxes: [V, 4] int64, y0, y1, x0, x1 of each view in the resized frame.
         top: the most probable classes, best first.
         index: place in the list, 0 of a single video.
     """
@@ -49,6 +54,7 @@ class Prediction:
     probabilities: np.ndarray
     logits: np.ndarray
     view_logits: np.ndarray
+    view_boxes: np.ndarray
     top: list[Top]
     index: int = 0
 
@@ -126,7 +132,7 @@ class Predictor:
 
     def read(self, path: str | Path) -> EvalVideo:
         """All views of one video: its frames as uint8 and the grid of views. Raises VideoError where it cannot be read."""
-        video = self.make_views(VideoTable.from_paths([path]))[0]
+        video = self.make_views(table_of([path]))[0]
         if video.failure is not None:
             raise VideoError(video.failure.reason)
         return video
@@ -135,7 +141,7 @@ class Predictor:
         """What a video shows.
 
         Args:
-            path: a video file, or a folder of numbered frames.
+            path: a video file, a folder of numbered frames, or a URL of a video file.
             top_k: classes of `Prediction.top`, at least 1; as many as there are, if they are fewer.
 
         Raises:
@@ -154,21 +160,22 @@ class Predictor:
             A Prediction, or a Failure (path, reason) for a video that cannot be read.
         """
         _check_top_k(top_k)
-        table = paths if isinstance(paths, VideoTable) else VideoTable.from_paths(paths)
-        views = self.make_views(table)
+        table = paths if isinstance(paths, VideoTable) else table_of(paths)
+        loading = partial(self._loader, self.make_views(table))
+        for video in surviving(loading, table):
+            yield video.failure if video.failure is not None else self.predict_video(video, top_k=top_k)
+
+    def _loader(self, views: Dataset, places: Sequence[int]) -> VideoLoader:
+        """The videos at some places of a list, one by one."""
         workers = worker_count(self.num_workers, local_world_size=1)
         on_gpu = self.device.type == "cuda"
-        loader = make_loader(
-            views, SequentialSampler(views), batch_size=None, num_workers=workers, pin_memory=on_gpu, read_timeout=self.read_timeout
-        )
-        for video in loader:
-            yield video.failure if video.failure is not None else self.predict_video(video, top_k=top_k)
+        return make_loader(views, places, batch_size=None, num_workers=workers, pin_memory=on_gpu, read_timeout=self.read_timeout)
 
     @torch.inference_mode()
     def predict_video(self, video: EvalVideo | Any, *, top_k: int = 5) -> Prediction:
         """What a video shows whose views are read already. Raises UserError where the network's scores are not finite."""
         with naming_views([video], views=self.views_per_batch, device=self.device):
-            (outputs,) = self._tester.view_outputs([video])
+            (outputs,) = self.view_outputs([video])
         score, view_logits = self.average.score(outputs), self.average.view_logits(outputs)
         if not torch.isfinite(score).all():
             raise UserError(
@@ -183,9 +190,28 @@ class Predictor:
             probabilities=probabilities,
             logits=logits.cpu().numpy(),
             view_logits=view_logits.cpu().numpy(),
+            view_boxes=video.views.boxes,
             top=self.top(probabilities, top_k),
             index=int(video.index),
         )
+
+    def timeline(self, path: str | Path, *, stride: float = 0.5, window: float = 0.0, all_crops: bool = False) -> Timeline:
+        """What a video shows as time goes by, by windows that slide over it; videos of any length are read in bounded memory.
+
+        Args:
+            stride: seconds from window to window.
+            window: seconds of a window; 0: what one clip spans.
+            all_crops: every crop of a test, and not the one of the middle.
+
+        Raises:
+            VideoError: the video cannot be read.
+        """
+        return Timeline.of(str(path), slide(self, path, stride_s=stride, window_s=window, all_crops=all_crops), self.class_names)
+
+    @torch.inference_mode()
+    def view_outputs(self, videos: Sequence[EvalVideo]) -> Sequence[torch.Tensor]:
+        """What `average` takes of each video's views, [V, K] or [V, D], all views of all videos in as few forwards as can be."""
+        return self._tester.view_outputs(list(videos))
 
     def top(self, probabilities: np.ndarray, top_k: int) -> list[Top]:
         """The most probable classes of [K] probabilities, best first; of equal ones the lower label."""

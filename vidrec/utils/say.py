@@ -1,6 +1,7 @@
 """Messages of library code that a user must see, whether a command runs it or a few lines of Python."""
 
 import logging
+import os
 import sys
 
 logger = logging.getLogger("vidrec")
@@ -12,3 +13,11 @@ def say(message: str) -> None:
         logger.info("%s", message)
     else:
         print(message, file=sys.stderr)
+
+
+def show(text: str) -> None:
+    """Prints a text, of which a reader such as `head` may take a part only."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter flushes once more at its end, and complains

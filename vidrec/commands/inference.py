@@ -1,0 +1,187 @@
+"""Says what videos show: `inference --config-file F INPUT ... [KEY VALUE ...]`."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from vidrec.commands.cli import run_command
+from vidrec.commands.inference_extras import Extras, watch_streams, write_extras
+from vidrec.utils.errors import UserError
+from vidrec.utils.say import show
+
+if TYPE_CHECKING:
+    from vidrec.data.inputs import Inputs
+    from vidrec.inference.predictor import Predictor
+    from vidrec.inference.records import Records
+
+DESCRIPTION = "Say what videos show, by the network of a run, of a checkpoint, or of the model zoo with its published weights."
+INPUTS = """\
+inputs:
+  video.mp4          a video file
+  folder/            every video file and every folder of numbered frames below it
+  list.txt, .csv ... a list in any form that training takes, or paths alone, one a line; - reads such a list from standard input
+  https://...        a video file that is fetched (also s3:// and what else fsspec knows)
+  rtsp://..., 0      a stream or a camera, watched until it ends, for --seconds, or until Ctrl-C
+  CONFIG.KEY VALUE   a key of the config and its value, anywhere among the inputs: a word such as CONFIG.DATA.TEST_NUM_CROP is never
+                     taken for a file (write ./CONFIG.X for one)
+
+The exit code is 0, 1 for a mistake in what is asked, or 3 where videos could not be read (they are listed, all others are done)."""
+UNREADABLE = 3
+KEY = re.compile(r"(DDP_)?CONFIG(\.[A-Z][A-Z0-9_]*)+")
+ONE_VIEW = ["CONFIG.DATA.TEST_NUM_SEGMENT", "1", "CONFIG.DATA.TEST_NUM_CROP", "1"]
+
+
+class Options(NamedTuple):
+    """The flags of the command line, named as they are."""
+
+    source: str
+    overrides: list[str]
+    inputs: list[str]
+    top_k: int
+    out: Path
+    device: str
+    save_logits: bool
+    data_folder: str
+    extras: Extras
+    seconds: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command. Returns the exit code."""
+    parser = make_parser()
+    args = parser.parse_intermixed_args(argv)
+    if bool(args.config_file) == bool(args.run):
+        parser.error("one of --config-file and --run is needed" + (", not both" if args.run else ""))
+    failures: list[str] = []
+    run_command(lambda: failures.extend(predict(read_options(args))))
+    return UNREADABLE if failures else 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="inference.py", description=DESCRIPTION, epilog=INPUTS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("inputs", nargs="*", metavar="INPUT", help="see below; pairs KEY VALUE of the config may stand among them")
+    parser.add_argument("--config-file", metavar="F", help="YAML file: the best checkpoint of its run, or the weights that it names")
+    parser.add_argument("--run", metavar="RUN", help="in its place: a run's folder, a checkpoint, or a name of the model zoo")
+    parser.add_argument("--top-k", type=int, default=5, metavar="K", help="classes that are shown and written; 5 if not given")
+    parser.add_argument(
+        "--out", type=Path, default=Path("predictions"), metavar="FOLDER", help="for csv and json; predictions if not given"
+    )
+    parser.add_argument("--views", choices=("protocol", "one"), help="views of a video: those of a test, or one from its middle")
+    parser.add_argument("--device", default="", help="cpu, cuda, cuda:1 ...; if not given, CUDA where there is some")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="views in one forward; if not given, VAL.BATCH_SIZE of the config")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that decode; if not given, DATA.NUM_WORKERS of the config")
+    parser.add_argument("--data-folder", default="", metavar="FOLDER", help="put before relative paths in lists; if not given, the list's")
+    parser.add_argument("--timeline", action="store_true", help="slide over each video: probabilities against time as csv and PNG")
+    parser.add_argument("--stride", type=float, default=0.5, metavar="S", help="seconds from window to window; 0.5 if not given")
+    parser.add_argument("--window", type=float, default=0.0, metavar="S", help="seconds of a window; if not given, what one clip spans")
+    parser.add_argument("--annotate", action="store_true", help="write each video with the prediction drawn in, as an mp4")
+    parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="how long streams and cameras are watched; 0: to the end")
+    parser.add_argument("--save-logits", action="store_true", help="write the logits of every view into FOLDER/logits, a file for a video")
+    return parser
+
+
+def read_options(args: argparse.Namespace) -> Options:
+    """The flags, checked as far as that goes without the network. Raises UserError."""
+    for flag, value in (("--top-k", args.top_k), ("--batch-size", args.batch_size)):
+        if value is not None and value < 1:
+            raise UserError(f"{flag} is {value}; it must be at least 1. Give a larger number, or leave it out.")
+    for flag, value, lowest in (("--stride", args.stride, 1e-9), ("--window", args.window, 0), ("--seconds", args.seconds, 0)):
+        if not value >= lowest:
+            raise UserError(f"{flag} is {value:g}; it must be {'above' if lowest else 'at least'} 0 seconds. Give another number.")
+    inputs, overrides = split_overrides(args.inputs)
+    if not inputs:
+        raise UserError("No input is given; video files, folders or lists are wanted. Name some, see --help.")
+    given = list(ONE_VIEW) if args.views == "one" else []
+    given += ["CONFIG.VAL.BATCH_SIZE", str(args.batch_size)] if args.batch_size else []
+    given += ["CONFIG.DATA.NUM_WORKERS", str(args.workers)] if args.workers is not None else []
+    return Options(
+        source=args.config_file or args.run,
+        overrides=[*given, *overrides],
+        inputs=inputs,
+        top_k=args.top_k,
+        out=args.out,
+        device=args.device,
+        save_logits=args.save_logits,
+        data_folder=args.data_folder,
+        extras=Extras(args.timeline, args.annotate, args.stride, args.window, all_crops=args.views == "protocol"),
+        seconds=args.seconds,
+    )
+
+
+def split_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Inputs, and the `KEY VALUE` pairs that stand among them. Raises UserError for a key without a value.
+
+    Every key of the schema begins with CONFIG. or DDP_CONFIG. and is in upper case throughout, which file names are not, having a suffix
+    or a folder; so no mark is needed between the two, and pairs are written as for the other tools.
+    """
+    inputs, overrides, rest = [], [], iter(words)
+    for word in rest:
+        if not KEY.fullmatch(word):
+            inputs.append(word)
+            continue
+        value = next(rest, None)
+        if value is None:
+            raise UserError(f"The command line ends with {word!r}, which has no value; overrides are pairs KEY VALUE. Add the value.")
+        overrides += [word, value]
+    return inputs, overrides
+
+
+def predict(options: Options) -> list[str]:
+    """Predicts, prints and writes; returns the paths of the videos that could not be read."""
+    from vidrec.commands.loading import find_source, make_predictor
+    from vidrec.data.build import class_names
+    from vidrec.data.inputs import find_inputs
+    from vidrec.inference.records import Records
+
+    found = find_source(options.source, options.overrides)
+    inputs = find_inputs(
+        options.inputs,
+        class_names=class_names(found.cfg) or (),
+        template=found.cfg.CONFIG.DATA.FRAME_TEMPLATE,
+        data_folder=options.data_folder,
+    )
+    if inputs.streams and options.extras.annotate:
+        raise UserError(f"{inputs.streams[0]} is a stream or a camera; --annotate takes files. Record it into a file first.")
+    model = make_predictor(found, device=options.device)
+    top_k = min(options.top_k, len(model.class_names))
+    about = {"network": model.name, "weights": model.weights, "views": model.num_views, "scores": model.average.scores_are}
+    show(str(model))
+    with Records(options.out, about=about, top_k=top_k, logits=options.save_logits, class_names=model.class_names) as records:
+        failures = _predict_files(model, inputs, records, options.extras)
+        if inputs.streams:
+            failures += watch_streams(model, inputs.streams, records, options.extras, seconds=options.seconds)
+    if failures:
+        show("\n  ".join([f"{len(failures)} of {inputs.num_videos + len(inputs.streams)} videos could not be read:", *failures]))
+    show(f"written: {options.out}, with predictions.csv and predictions.json")
+    return failures
+
+
+def _predict_files(model: "Predictor", inputs: "Inputs", records: "Records", extras: Extras) -> list[str]:
+    """Predicts every video of the tables; returns what could not be read."""
+    from vidrec.engine.progress import Countdown
+    from vidrec.inference.predictor import Failure
+    from vidrec.inference.records import top_text
+    from vidrec.utils.errors import VideoError
+
+    failures = []
+    with Countdown(inputs.num_videos, "inference") as countdown:
+        for table in inputs.tables:
+            for place, found in enumerate(model.predict_many(table, top_k=records.top_k)):
+                more, reason = {}, found.reason if isinstance(found, Failure) else ""
+                if not reason:
+                    countdown.say(f"{found.path}: {top_text(found.top)}")
+                    try:
+                        more = write_extras(model, found, table, place, records, extras)
+                    except VideoError as error:
+                        reason = str(error)
+                if reason:
+                    countdown.say(f"{found.path}: CANNOT BE READ: {reason}")
+                    failures.append(found.path)
+                records.add(found, **more, **({"failure": reason} if reason and not isinstance(found, Failure) else {}))
+                countdown.advance()
+    return failures

@@ -1,0 +1,89 @@
+"""What is drawn over the frames of a video: the leading classes as bars, and where in a timeline it stands."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+PANEL_SHARE = 0.5  # of the frame's width
+MIN_PANEL, MAX_LINE, MIN_LINE = 150, 40, 12  # pixels
+BACK, BAR, INK, MARK = (16, 16, 16), (68, 119, 170), (255, 255, 255), (255, 221, 85)
+BACK_ALPHA, BAR_ALPHA = 150, 235  # of 255
+# Of the leading classes, told apart by color-blind people too (Paul Tol's bright scheme).
+STRIP_COLORS = ((68, 119, 170), (238, 102, 119), (34, 136, 51), (204, 187, 68), (102, 204, 238), (170, 51, 119))
+OTHER = (120, 120, 120)
+
+
+class Caption(NamedTuple):
+    """What stands on a frame.
+
+    Attributes:
+        bars: (name, probability), best first.
+        strip: (start, stop, place of a color, -1 for the other) of each stretch of a timeline, as shares of the video; none: no strip.
+        position: of the frame in the video, share.
+    """
+
+    bars: tuple[tuple[str, float], ...]
+    strip: tuple[tuple[float, float, int], ...] = ()
+    position: float = 0.0
+
+
+def draw_caption(frame: np.ndarray, caption: Caption) -> np.ndarray:
+    """A copy of a frame [H, W, 3] uint8 with the caption on it."""
+    height, width = frame.shape[:2]
+    drawn = frame.copy()
+    _blend(drawn, _panel(caption.bars, height, width), 0, 0)
+    if caption.strip:
+        strip = _strip(caption.strip, max(height // 40, 4), width)
+        _blend(drawn, strip, height - len(strip), 0)
+        middle = min(int(caption.position * width), width - 1)
+        reach = max(width // 300, 1)
+        drawn[height - 2 * len(strip) :, max(middle - reach, 0) : middle + reach + 1] = MARK
+    return drawn
+
+
+def _blend(frame: np.ndarray, overlay: np.ndarray, top: int, left: int) -> None:
+    """Lays [h, w, 4] RGBA over a place of a frame, in place; what lies outside is cut off."""
+    region = frame[top : top + overlay.shape[0], left : left + overlay.shape[1]]
+    part = overlay[: region.shape[0], : region.shape[1]].astype(np.uint16)
+    alpha = part[..., 3:]
+    region[:] = (part[..., :3] * alpha + region * (255 - alpha) + 127) // 255
+
+
+@lru_cache(maxsize=8)
+def _panel(bars: Sequence[tuple[str, float]], height: int, width: int) -> np.ndarray:
+    """[h, w, 4] RGBA: a line for each class, its bar as long as it is probable; as many lines as fit into half of the height."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    line = int(np.clip(height / 16, MIN_LINE, MAX_LINE))
+    shown = bars[: max(height // 2 // line, 1)]
+    wide = min(width, max(int(width * PANEL_SHARE), MIN_PANEL))
+    panel = Image.new("RGBA", (wide, line * len(shown)), (*BACK, BACK_ALPHA))
+    draw, font = ImageDraw.Draw(panel), ImageFont.load_default(line * 0.72)
+    for place, (name, probability) in enumerate(shown):
+        top, percent = place * line, f"{100 * probability:.0f}%"
+        draw.rectangle((0, top + 1, max(int(wide * probability) - 1, 0), top + line - 2), fill=(*BAR, BAR_ALPHA))
+        room = wide - draw.textlength(percent, font=font) - line
+        draw.text((line * 0.25, top + line / 2), _fitting(name, room, draw, font), font=font, fill=(*INK, 255), anchor="lm")
+        draw.text((wide - line * 0.25, top + line / 2), percent, font=font, fill=(*INK, 255), anchor="rm")
+    return np.asarray(panel)
+
+
+def _fitting(name: str, room: float, draw, font) -> str:
+    """The name, its end replaced by dots where it is wider than the room."""
+    if draw.textlength(name, font=font) <= room:
+        return name
+    while name and draw.textlength(f"{name}..", font=font) > room:
+        name = name[:-1]
+    return f"{name}.."
+
+
+@lru_cache(maxsize=2)
+def _strip(strip: Sequence[tuple[float, float, int]], height: int, width: int) -> np.ndarray:
+    """[height, width, 4] RGBA: the stretches of a timeline from left to right."""
+    drawn = np.zeros((height, width, 4), dtype=np.uint8)
+    for start, stop, place in strip:
+        color = STRIP_COLORS[place] if 0 <= place < len(STRIP_COLORS) else OTHER
+        drawn[:, int(start * width) : max(round(stop * width), int(start * width) + 1)] = (*color, 220)
+    return drawn
