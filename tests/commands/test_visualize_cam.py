@@ -19,17 +19,16 @@ def run(demo_data, tmp_path_factory):
 def test_every_readable_video_gets_a_strip_and_an_mp4_and_the_others_are_listed(run, demo_data, tmp_path, capsys):
     good, bad = demo_data / "val" / "00001_right.mp4", tmp_path / "00001_right.mp4"
     bad.write_text("<html>404</html>")
-    out = tmp_path / "out"
-    arguments = ["--config-file", str(run), str(good), str(bad), str(good), "--class", "up", "--frames", "3", "--out", str(out)]
-    with pytest.raises(SystemExit) as stop:
-        visualize_cam.main([*arguments, "--views", "2", "CONFIG.DATA.FRAME_RATE", "1"])
-    told = capsys.readouterr()
-    assert stop.value.code == 1
-    lines = told.out.splitlines()
-    assert re.fullmatch(rf"\[1/3, eta 0:00:\d\d\] {good}: up [\d.]+ %, .*evidence.* -> .*/out/00001_right_cam\.png, .*mp4", lines[0])
-    assert lines[1].startswith("[2/3, eta ") and f"{bad}: left out, {bad} cannot be read" in lines[1]
-    assert lines[2].endswith("00001_right_cam_3.mp4")
-    assert "1 of 3 videos cannot be read; the others are in " in told.err and f"  - {bad} cannot be read" in told.err
+    out, listed = tmp_path / "out", tmp_path / "list.txt"
+    listed.write_text(f"{bad}\n{good}\n")
+    arguments = ["--run", str(run), str(good), "--class", "up", "--frames", "3", "--out", str(out), str(listed)]
+    assert visualize_cam.main([*arguments, "--views", "2", "CONFIG.DATA.FRAME_RATE", "1"]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    drawn = rf"{good}: up [\d.]+ %, (most evidence at [\d.]+ s|no evidence) -> {out}/00001_right_cam"
+    assert re.fullmatch(rf"{drawn}\.png, 00001_right_cam\.mp4", lines[0])
+    assert lines[1].startswith(f"{bad}: CANNOT BE READ: {bad} cannot be read: ")
+    assert re.fullmatch(rf"{drawn}_3\.png, 00001_right_cam_3\.mp4", lines[2])
+    assert lines[3:] == ["1 of 3 videos could not be read:", f"  {bad}"]
     names = ["00001_right_cam.mp4", "00001_right_cam.png", "00001_right_cam_3.mp4", "00001_right_cam_3.png"]
     assert sorted(path.name for path in out.iterdir()) == names
     with av.open(str(out / names[0])) as container:
@@ -51,13 +50,14 @@ def test_every_readable_video_gets_a_strip_and_an_mp4_and_the_others_are_listed(
         (["--out", "/proc/nowhere"], r"The folder /proc/nowhere cannot be made \(.*\); give --out a place"),
         (["--device", "cuda:9"], "The device is 'cuda:9'"),
         (["CONFIG.DATA.FRAME_RAET", "1"], "FRAME_RAET"),
+        (["rtsp://127.0.0.1:9/live"], "is a stream or a camera; visualize_cam takes files"),
     ],
 )
 def test_mistake_is_said_in_one_message_and_nothing_is_written(run, demo_data, tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
-    video, extra = str(demo_data / "val" / "00001_right.mp4"), arguments if arguments[0].startswith("CONFIG") else []
+    video = str(demo_data / "val" / "00001_right.mp4")
     with pytest.raises(SystemExit) as stop:
-        visualize_cam.main(["--config-file", str(run), *([] if extra else arguments), video, *extra])
+        visualize_cam.main(["--run", str(run), video, *arguments])
     assert stop.value.code == 1
     assert re.search(words, capsys.readouterr().err)
     assert not list(tmp_path.rglob("*.*"))

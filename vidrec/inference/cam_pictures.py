@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vidrec.data.pipelines import name_of
 from vidrec.engine.files import atomic_file
 from vidrec.inference.explain import Explanation
 from vidrec.inference.video_file import writing_mp4
@@ -123,7 +124,7 @@ def draw_strip(explanation: Explanation, frames: dict[int, np.ndarray]) -> "Figu
 def _remark(explanation: Explanation) -> str:
     layers = " + ".join(f"{layer.name}, {' x '.join(map(str, layer.size))}" for layer in explanation.layers)
     views = "1 clip" if explanation.num_views == 1 else f"{explanation.num_views} clips"
-    lines = [f"{Path(explanation.path).name}, {views}; evidence from {layers} points (t x h x w)"]
+    lines = [f"{Path(name_of(explanation.path)).name}, {views}; evidence from {layers} points (t x h x w)"]
     if not explanation.evidence.any():
         lines.append("Nothing in these frames speaks for this class.")
     elif explanation.steady:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidrec.data.decoders import open_video
+from vidrec.data.decoders import VideoBytes, open_video
 from vidrec.data.eval_pipeline import EvalPipeline
 from vidrec.data.pipelines import decoded_parts, part_of
+from vidrec.data.spans import Span
 from vidrec.data.timeline import read_timeline
 from vidrec.data.transforms import VideoViews, normalize_views, resize_clip
 from vidrec.engine.out_of_memory import OutOfMemory, is_out_of_memory
@@ -32,7 +33,7 @@ class Explanation:
         path: of the video.
         label, name: the class.
         probability: of the class, of the mean logits of these clips.
-        num_classes, num_views: classes of the network; clips that were looked at.
+        num_views: clips that were looked at.
         frames: [N] int64, numbers of the frames that the clips have, rising.
         seconds: [N] when each is shown.
         fps: of the video, frames per second.
@@ -42,11 +43,10 @@ class Explanation:
         layers: what the evidence was read from.
     """
 
-    path: str
+    path: str | Path | VideoBytes
     label: int
     name: str
     probability: float
-    num_classes: int
     num_views: int
     frames: np.ndarray
     seconds: np.ndarray
@@ -67,43 +67,43 @@ class Explanation:
 
 
 def explain(
-    predictor: Predictor, path: str | Path, *, label: int | None = None, layers: Sequence[str] = (), num_views: int | None = None
+    predictor: Predictor,
+    path: str | Path | VideoBytes,
+    *,
+    span: Span | None = None,
+    label: int | None = None,
+    layers: Sequence[str] = (),
+    num_views: int | None = None,
 ) -> Explanation:
     """Grad-CAM of one video.
 
     Args:
-        label: the class; None: the most probable of the clips that are looked at.
-        layers: as in `grad_cam`.
-        num_views: clips, placed in the video by the rule of the test, each in its center crop; None: one, the middle; of a network
-            whose clips have less than MIN_FRAMES frames as many as have that many.
+        span: the part of the video that is looked at; None: all of it.
+        label, layers: as in `grad_cam`.
+        num_views: clips, placed as in a test, each in its center crop; None: one, the middle, or as many as have MIN_FRAMES frames.
 
     Raises:
         VideoError: the video cannot be read.
-        UserError: a layer has no map; the network's clips are such that there is one a video; memory runs out.
+        UserError: a layer has no map; a video has one clip only; memory runs out.
     """
     pipeline = _with_views(predictor.pipeline, num_views)
-    clips, seconds, fps = _choose_frames(pipeline, path)
-    frames, grid = pipeline(path)
-    views = VideoViews(frames.to(predictor.device), grid)
-    if label is None and len(views) > 1:
-        label = int(torch.stack([_logits(predictor, views[view]) for view in range(len(views))]).mean(0).argmax())
-    cams = (_cam(predictor, views[view], label, layers) for view in range(len(views)))
+    clips, seconds, fps = _choose_frames(pipeline, path, span)
+    frames, grid = pipeline(path, span)
+    cams = _cams(predictor, VideoViews(frames.to(predictor.device), grid), label, layers)
     seen = np.unique(clips)
     evidence, logits, last = _together(cams, np.searchsorted(seen, clips))
     probabilities = logits.sigmoid() if predictor.average.sigmoid else logits.softmax(0)
-    sides = np.array(frames.shape[1:3]).repeat(2)  # height, height, width, width
     return Explanation(
-        path=str(path),
+        path=path,
         label=last.label,
         name=predictor.class_names[last.label],
         probability=float(probabilities[last.label]),
-        num_classes=len(probabilities),
-        num_views=len(views),
+        num_views=len(clips),
         frames=seen,
         seconds=seconds[seen],
         fps=fps,
         evidence=evidence,
-        box=tuple((grid.boxes[0] / sides).tolist()),
+        box=tuple((grid.boxes[0] / np.repeat(frames.shape[1:3], 2)).tolist()),
         layers=last.layers,
     )
 
@@ -151,11 +151,11 @@ def _with_views(pipeline: EvalPipeline, num_views: int | None) -> EvalPipeline:
     return replace(pipeline, num_clips=num_views or usual, num_crops=1)
 
 
-def _choose_frames(pipeline: EvalPipeline, path: str | Path) -> tuple[np.ndarray, np.ndarray, float]:
+def _choose_frames(pipeline: EvalPipeline, path: str | Path | VideoBytes, span: Span | None) -> tuple[np.ndarray, np.ndarray, float]:
     """Numbers of the frames of each clip, [V, T]; when each frame of the video is shown, in seconds; frames per second."""
     with open_video(path, pipeline.decoder, pipeline.reading) as reader:
-        _, video = part_of(reader, None, path, with_times=pipeline.target_fps > 0)
-        clips, fps = pipeline.choose_frames(video), video.fps or USUAL_FPS
+        first, video = part_of(reader, span, path, with_times=pipeline.target_fps > 0)
+        clips, fps = first + pipeline.choose_frames(video), video.fps or USUAL_FPS
         return clips, read_timeline(reader, with_times=True)._replace(fps=fps).seconds(), fps
 
 
@@ -175,6 +175,14 @@ def _together(cams: Iterable[Cam], places: np.ndarray) -> tuple[np.ndarray, Tens
         logits.append(cam.logits[0].double())
     mean = total / count
     return (mean / (mean.max() or 1.0)).numpy(), torch.stack(logits).mean(0), cam
+
+
+def _cams(predictor: Predictor, views: VideoViews, label: int | None, layers: Sequence[str]) -> Iterator[Cam]:
+    """Of each view, for the same class."""
+    if label is None and len(views) > 1:
+        label = int(torch.stack([_logits(predictor, views[view]) for view in range(len(views))]).mean(0).argmax())
+    for view in range(len(views)):
+        yield _cam(predictor, views[view], label, layers)
 
 
 def _logits(predictor: Predictor, view: Tensor) -> Tensor:
