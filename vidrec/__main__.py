@@ -14,6 +14,7 @@ COMMANDS = {
         "test": "test a network with many views per video",
         "inference": "say what videos show, with a timeline and annotated videos",
         "visualize_cam": "draw where in space and time a network finds the evidence for a class",
+        "demo_app": "serve a page on which a network looks at videos",
         "feat_extract": "write the features of videos, of any layer of a network",
         "probe": "measure features with simple classifiers",
     },
@@ -54,6 +55,7 @@ COMMANDS = {
 # What people type most has a shorter name; the module's own works too, with - or _.
 SHORT = {
     "check_dataset": "check-data",
+    "demo_app": "demo",
     "feat_extract": "features",
     "get_flops": "flops",
     "get_fps": "fps",
