@@ -127,6 +127,28 @@ def test_one_center_clip_of_another_layer_and_list(made, demo_data, tmp_path):
     assert [path.name[-9:] for path in (tmp_path / "some").glob("*.npy")] == ["_feat.npy"]
 
 
+def test_paths_alone_and_folders_have_no_labels(made, extracted, demo_data, tmp_path):
+    expected = read_features(extracted["npy"])
+    (tmp_path / "paths.txt").write_text("".join(f"{path}\n" for path in expected.paths[:2]))
+    assert extract(made[0], tmp_path / "paths", *ALL, "--list", tmp_path / "paths.txt") == 0
+    found = read_features(tmp_path / "paths")
+    np.testing.assert_array_equal(found.values, expected.values[:2])
+    assert found.labels == [(), ()]
+    assert json.loads((tmp_path / "paths/features.json").read_text())["settings"]["annotation_sha256"] != ""
+    assert extract(made[0], tmp_path / "folder", *ALL, "--list", demo_data / "val") == 0
+    assert sorted(read_features(tmp_path / "folder").paths) == sorted(expected.paths)
+
+
+def test_in_python_a_predictor_reads_what_an_extractor_takes(made, extracted):
+    import vidrec
+    from vidrec.inference.features import FeatureExtractor
+
+    predictor, expected = vidrec.load(made[1]), read_features(extracted["npy"])
+    extractor = FeatureExtractor.of(predictor, each_view=True)
+    np.testing.assert_array_equal(extractor(predictor.read(expected.paths[4])), expected.values[4])
+    assert FeatureExtractor.of(predictor, "backbone.stages.0", pool="none").shape == (4, 4, 16, 16)
+
+
 def test_unreadable_videos_are_listed_and_the_rest_is_done(made, demo_data, tmp_path, capsys):
     lines = (demo_data / "val.txt").read_text().splitlines()[:3]
     (tmp_path / "bad.mp4").write_bytes(b"no video")

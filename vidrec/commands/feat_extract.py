@@ -1,6 +1,6 @@
 """Writes what a layer of a network gives for the videos of a list: `feat_extract_pytorch --config-file F [options] [KEY VALUE ...]`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from yacs.config import CfgNode
 
+    from vidrec.commands.feature_output import Extraction
+    from vidrec.data.annotations import VideoTable
     from vidrec.inference.feature_store import FeatureStore
     from vidrec.inference.layers import Layer
     from vidrec.models.recognizer import Recognizer
@@ -117,46 +119,58 @@ def extract(cfg: "CfgNode", options: Options) -> int:
     Returns:
         The exit status: UNREADABLE where some videos could not be read, else 0.
     """
+    from vidrec.commands.feature_list import open_list
     from vidrec.commands.feature_output import Extraction, open_store
     from vidrec.commands.runs import open_run
-    from vidrec.data.build import build_dataset, build_loader
+    from vidrec.data.build import build_view_maker
     from vidrec.engine.log import logger
     from vidrec.engine.stopping import exit_status
     from vidrec.utils import dist
 
     cfg, folder = open_run(cfg)
-    dataset = build_dataset(cfg, "test")
+    make_views, table = build_view_maker(cfg), open_list(cfg)
     model, weights = _network(cfg, folder, options)
-    extractor = _extractor(cfg, model, options)
-    work = Extraction(cfg, options, dataset, extractor, weights)
+    work = Extraction(cfg, options, make_views(table), _extractor(cfg, model, options), weights)
     store = open_store(work)
     rows = dist.run_on_main(store.begin, work.settings)
     if dist.run_on_main(store.finished):
-        logger.info("%s is complete: the features of all %d videos are there", options.output, len(dataset))
+        logger.info("%s is complete: the features of all %d videos are there", options.output, len(table))
         return 0
-    if len(rows) < len(dataset):
-        logger.info("going on in %s: %d of %d videos are left", options.output, len(rows), len(dataset))
-    own = rows[dist.rank() :: dist.world_size()]
-    on_gpu = dist.device().type == "cuda"
-    loader = build_loader(cfg, dataset, own, "test", local_world_size=dist.local_world_size(), pin_memory=on_gpu)
-    reasons = _extract_own(loader, extractor, store, len(own))
-    found = dist.gather_objects(reasons)
+    if len(rows) < len(table):
+        logger.info("going on in %s: %d of %d videos are left", options.output, len(rows), len(table))
+    found = dist.gather_objects(_extract_own(cfg, work, store, rows[dist.rank() :: dist.world_size()], make_views))
     unreadable = {row: reason for part in found or [] for row, reason in part.items()}
     failed = dist.run_on_main(work.finish, store, dict(sorted(unreadable.items())))
     return exit_status(UNREADABLE) if failed else 0
 
 
-def _extract_own(loader: Any, extractor: Any, store: "FeatureStore", count: int) -> dict[int, str]:
-    """Keeps the features of the videos of this process; those that cannot be read come back: row -> reason."""
-    from vidrec.engine.progress import shown
-    from vidrec.inference.feature_store import Found
+def _extract_own(
+    cfg: "CfgNode", work: "Extraction", store: "FeatureStore", rows: Sequence[int], make_views: "Callable[[VideoTable], Any]"
+) -> dict[int, str]:
+    """Keeps the features of the videos of this process; those that cannot be read come back: row -> reason.
 
+    A video that ends a loader process is one that cannot be read: the others go on without it.
+    """
+    import numpy as np
+
+    from vidrec.data.build import build_loader
+    from vidrec.data.survive import surviving
+    from vidrec.engine.progress import shown
+    from vidrec.inference.feature_tables import Found
+    from vidrec.utils import dist
+
+    whole = work.dataset.table
+    table = whole.keep(np.isin(np.arange(len(whole)), rows))
+    on_gpu = dist.device().type == "cuda"
+    loading = partial(
+        build_loader, cfg, make_views(table), split="test", local_world_size=dist.local_world_size(), pin_memory=on_gpu
+    )
     reasons: dict[int, str] = {}
-    for video in shown(loader, count, "features"):
+    for row, video in zip(rows, shown(surviving(loading, table), len(rows), "features"), strict=True):
         if video.failure is not None:
-            reasons[int(video.index)] = video.failure.reason
-            continue
-        store.add(Found(int(video.index), extractor(video), extractor.seconds(video)))
+            reasons[row] = video.failure.reason
+        else:
+            store.add(Found(row, work.extractor(video), work.extractor.seconds(video)))
     return reasons
 
 

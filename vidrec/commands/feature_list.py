@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from yacs.config import CfgNode
 
     from vidrec.commands.loading import Found
+    from vidrec.data.annotations import VideoTable
 
 # Rules of TEST.CLIP_STARTS that put a single clip at the start of the video, or of its shares, and the rule of the same kind that puts it
 # in the center.
@@ -59,6 +60,25 @@ def choose_list(cfg: "CfgNode", *, split: str, file: str, all_views: bool) -> "C
             data.VAL_DATASET.update({"NUM_SEGMENTS": data.NUM_SEGMENT, "SAMPLING": data.SAMPLING})
     changed.freeze()
     return changed
+
+
+def open_list(cfg: "CfgNode") -> "VideoTable":
+    """The list that `choose_list` chose, checked; one of paths alone, or a folder of videos, has no labels.
+
+    Raises:
+        DataError: it cannot be read, is empty, or has no video.
+    """
+    from vidrec.data.annotations.folders import class_folders
+    from vidrec.data.build import build_table, class_names
+    from vidrec.data.inputs import LIST_SUFFIXES, find_inputs, has_paths_alone
+
+    data, path = cfg.CONFIG.DATA, Path(cfg.CONFIG.DATA.VAL_ANNO_PATH)
+    is_text = path.is_file() and path.suffix.lower() in LIST_SUFFIXES and path.suffix.lower() != ".json"
+    alone = is_text and has_paths_alone(path, data.VAL_DATA_PATH or str(path.parent))
+    if not alone and not (path != Path() and path.is_dir() and not class_folders(path)):
+        return build_table(cfg, "test")
+    found = find_inputs([str(path)], class_names=class_names(cfg) or (), template=data.FRAME_TEMPLATE, data_folder=data.VAL_DATA_PATH)
+    return found.tables[0]
 
 
 def clip_shape(cfg: "CfgNode") -> tuple[int, int, int]:

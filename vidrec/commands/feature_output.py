@@ -1,5 +1,6 @@
 """What an extraction of features leaves behind: the folder's settings, its index or table, and what could not be read."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,7 +49,7 @@ class Extraction:
             "form": options.form,
             "flat_names": options.flat_names,
             "weights_sha256": weights_sha256(extractor.model),
-            "annotation_sha256": self.dataset.annotation_sha256,
+            "annotation_sha256": self.dataset.annotation_sha256 or paths_sha256(self.dataset.table),
             "protocol": self.dataset.protocol()
             | {"mean": list(data.MEAN), "std": list(data.STD), "precision": val.PRECISION, "views_per_batch": val.BATCH_SIZE},
         }
@@ -121,6 +122,13 @@ class Extraction:
     def _shape_text(self) -> str:
         shape = " x ".join(map(str, self.extractor.shape))
         return f"{self._num_views()} views of {shape} each" if self.options.each_view else shape
+
+
+def paths_sha256(table: Any) -> str:
+    """SHA-256 of the paths of a list that is no file."""
+    from vidrec.data.annotations.table import text_sha256
+
+    return text_sha256([os.fsencode(table.listed_path(row)) + b"\n" for row in range(len(table))])
 
 
 def open_store(work: Extraction) -> "FeatureStore":

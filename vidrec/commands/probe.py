@@ -2,8 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from vidrec.utils.errors import UserError
 if TYPE_CHECKING:
     from vidrec.inference.feature_reading import Features
     from vidrec.inference.probe_data import ProbeData
-    from vidrec.inference.probes import ProbeResult, Step
+    from vidrec.inference.probes import ProbeResult
 
 PROBES = ("linear", "attentive", "knn")
 DESCRIPTION = (
@@ -117,6 +116,7 @@ def _measured(name: str, train: "ProbeData", val: "ProbeData", *, names: Sequenc
 
 
 def _run(name: str, train: "ProbeData", val: "ProbeData", num_classes: int, args: argparse.Namespace) -> "ProbeResult":
+    from vidrec.engine.progress import Countdown
     from vidrec.inference.probes import DECAYS, RATES, attentive_probe, knn_probe, linear_probe
 
     if name == "knn":
@@ -125,19 +125,10 @@ def _run(name: str, train: "ProbeData", val: "ProbeData", num_classes: int, args
         )
     common = {"num_classes": num_classes, "share": args.hold_out, "seed": args.seed}
     if name == "linear":
-        with _progress("linear probe", len(DECAYS) + 1, "fit") as step:
-            return linear_probe(train.vectors, train.labels, val.vectors, step=step, **common)
-    with _progress("attentive probe", args.epochs * (len(RATES) + 1), "epoch") as step:
-        return attentive_probe(train.tokens, train.labels, val.tokens, epochs=args.epochs, step=step, **common)
-
-
-@contextmanager
-def _progress(title: str, total: int, unit: str) -> "Iterator[Step]":
-    """What a probe calls after every part of its work."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc=title, unit=unit, leave=False, disable=None) as bar:
-        yield bar.update
+        with Countdown(len(DECAYS) + 1, "linear probe", unit="fit") as progress:
+            return linear_probe(train.vectors, train.labels, val.vectors, step=progress.advance, **common)
+    with Countdown(args.epochs * (len(RATES) + 1), "attentive probe", unit="epoch") as progress:
+        return attentive_probe(train.tokens, train.labels, val.tokens, epochs=args.epochs, step=progress.advance, **common)
 
 
 def _report(

@@ -83,6 +83,13 @@ def is_stream(word: str) -> bool:
     return bool(_STREAM.match(word)) or (is_remote(word) and word.split("?")[0].lower().endswith((".m3u8", ".mpd")))
 
 
+def has_paths_alone(path: Path, folder: str) -> bool:
+    """Whether the first line of a list is a path and nothing else."""
+    line = next(_lines(path), b"")
+    name = os.fsdecode(line)
+    return is_remote(name) or Path(name).suffix.lower() in VIDEO_SUFFIXES or os.path.exists(os.path.join(folder, name))
+
+
 def _found(word: str, template: str) -> Iterator[str]:
     """The videos of one word that is no list; what does not exist is reported by who tries to read it."""
     if is_remote(word) or not os.path.isdir(word):
@@ -114,19 +121,12 @@ def _read_list_file(path: Path, class_names: Sequence[str], data_folder: str) ->
         names = sorted(os.listdir(path.parent)) if path.parent.is_dir() else []
         raise DataError(f"The list {path} does not exist; a list of videos is wanted. Check the path.{did_you_mean(path.name, names)}")
     folder = data_folder or str(path.parent)
-    if path.suffix.lower() != ".json" and _has_paths_alone(path, folder):
+    if path.suffix.lower() != ".json" and has_paths_alone(path, folder):
         return _paths_alone(path, folder)
     try:
         return read_table(path, data_folder=folder, num_classes=_ANY_LABEL, class_names=list(class_names))
     except DataError as error:
         raise DataError(f"{error}\nA list of paths alone, one a line and each ending as a video file does, is read too.") from error
-
-
-def _has_paths_alone(path: Path, folder: str) -> bool:
-    """Whether the first line of a list is a path and nothing else."""
-    line = next(_lines(path), b"")
-    name = os.fsdecode(line)
-    return is_remote(name) or Path(name).suffix.lower() in VIDEO_SUFFIXES or os.path.exists(os.path.join(folder, name))
 
 
 def _paths_alone(path: Path, folder: str) -> VideoTable:

@@ -12,7 +12,8 @@ from vidrec.data.multiview import EvalVideo
 from vidrec.data.transforms import VideoViews, normalize_views
 from vidrec.engine.out_of_memory import naming_views
 from vidrec.engine.precision import MemoryFormat, PrecisionName, as_torch_format, autocast
-from vidrec.inference.layers import Layer, layer_output
+from vidrec.inference.layers import POOLED, Layer, find_layer, layer_output, list_layers
+from vidrec.inference.predictor import Predictor
 from vidrec.utils.errors import UserError
 
 Pool = Literal["mean", "none"]
@@ -47,6 +48,26 @@ class FeatureExtractor:
         self.model, self.layer, self.device, self.mean, self.std = model.eval(), layer, device, mean, std
         self.pool, self.each_view, self.views_per_batch = pool, each_view, views_per_batch
         self.precision, self.memory_format = precision, as_torch_format(memory_format)
+
+    @classmethod
+    def of(cls, predictor: Predictor, layer: str = POOLED, *, pool: Pool = "mean", each_view: bool = False) -> "FeatureExtractor":
+        """The features of the views that a predictor reads: `extractor(predictor.read(path))`. Raises UserError for an unknown layer.
+
+        Example: `FeatureExtractor.of(vidrec.load("runs/i3d_tiny"), "backbone.stages.2")`
+        """
+        shape = (predictor.clip_len, predictor.crop_size, predictor.crop_size)
+        return cls(
+            predictor.model,
+            find_layer(list_layers(predictor.model, shape), layer),
+            pool=pool,
+            each_view=each_view,
+            device=predictor.device,
+            mean=predictor.mean,
+            std=predictor.std,
+            views_per_batch=predictor.views_per_batch,
+            precision=predictor.precision,
+            memory_format=predictor.memory_format,
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:
