@@ -12,6 +12,7 @@ from vidrec.utils.errors import UserError
 def test_text_stands_as_it_is_in_html_and_odd_bytes_are_shown():
     assert text("a<b>&\"c'") == "a&lt;b&gt;&amp;&quot;c&#x27;"
     assert plain(b"caf\xe9.mp4".decode("utf-8", "surrogateescape")) == "caf\\xe9.mp4"
+    assert plain("a\x00b\x1b[31m\n\u00e9\ud83d") == "a\\x00b\\x1b[31m\n\u00e9\\ud83d"
 
 
 def test_data_cannot_end_their_element_and_odd_numbers_are_null():

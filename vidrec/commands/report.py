@@ -75,6 +75,8 @@ def read_run(folder: Path, *, test: str, videos: int, frames: int) -> "Report":
     _read_metrics(found)
     cfg = _read_config(found)
     found.tests = read_tests(folder, test)
+    if cfg is not None and not (found.test and found.test.classes):
+        _read_names(found, cfg)
     found.summary = read_text(folder / "summary.md")
     found.bad_videos = bad_videos(folder / "log.txt", found.summary)
     if found.test:
@@ -105,7 +107,6 @@ def _read_config(found: "Report") -> "CfgNode | None":
     """The run's config; None, with a remark, where there is none of this version."""
     from vidrec.commands.run_facts import views_text
     from vidrec.config.load import changed_keys, read_config
-    from vidrec.data.annotations.classes import named_classes
 
     path = found.folder / "config.yaml"
     found.config = read_text(path)
@@ -119,11 +120,16 @@ def _read_config(found: "Report") -> "CfgNode | None":
     config = cfg.CONFIG
     found.changed, found.num_epochs = changed_keys(cfg), config.TRAIN.EPOCH_NUM
     found.views = views_text(config.VAL.NUM_SEGMENT, config.VAL.NUM_CROP)
-    try:
-        found.class_names = named_classes(config.DATA.CLASS_NAMES, num_classes=config.DATA.NUM_CLASSES)
-    except UserError as error:
-        found.remarks.append(f"Classes of validations have numbers for names: {error}")
     return cfg
+
+
+def _read_names(found: "Report", cfg: "CfgNode") -> None:
+    from vidrec.data.build import class_names
+
+    try:
+        found.class_names = class_names(cfg)
+    except UserError as error:
+        found.remarks.append(f"Classes have numbers for names: {error}")
 
 
 def read_tests(folder: Path, wanted: str) -> "list[EvalFiles]":

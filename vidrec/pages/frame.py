@@ -12,6 +12,9 @@ from vidrec.utils.errors import UserError
 
 # What the browser itself forbids: any request but for what the page holds.
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+# Shown by their numbers: control characters, and halves of characters that are no bytes of a file's name either.
+_HALVES = (*range(0xD800, 0xDC80), *range(0xDD00, 0xE000))
+_ODD = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n\r"} | {code: f"\\u{code:04x}" for code in _HALVES}
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -83,8 +86,8 @@ def write_page(path: Path, page: str) -> None:
 
 
 def plain(value: object) -> str:
-    """Text that can be written: the odd bytes of a file's name as `\\xff`."""
-    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Text that can be written: the odd bytes of a file's name as `\\xff`, control characters too."""
+    return str(value).translate(_ODD).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def text(value: object) -> str:
