@@ -75,7 +75,7 @@ def test_benchmark_goes_on_where_it_stopped_and_refuses_another_way_of_measuring
 @pytest.mark.slow
 def test_network_that_does_not_fit_is_recorded_with_the_reason_and_the_next_one_measured(tmp_path):
     out = tmp_path / "zoo.json"
-    assert run(out, "mxnet/[vi][gn]*[61]_ucf101", *QUICK, "--memory-limit", "1") == 0
+    assert run(out, "mxnet/[vi][gn]*[61]_ucf101", *QUICK, "--memory-limit", "1") == 3
     measured = json.loads(out.read_text())["measured"]
     assert list(measured) == ["mxnet/vgg16_ucf101", "mxnet/inceptionv1_ucf101"]
     assert measured["mxnet/vgg16_ucf101"]["failed"].startswith("it does not fit into memory (")
@@ -90,7 +90,7 @@ def test_network_that_does_not_fit_is_recorded_with_the_reason_and_the_next_one_
 
 @pytest.mark.slow
 def test_network_that_takes_too_long_is_recorded(tmp_path):
-    assert run(tmp_path / "zoo.json", "torch/tpn_resnet101_f32s2_kinetics400", *QUICK, "--time-limit", "1") == 0
+    assert run(tmp_path / "zoo.json", "torch/tpn_resnet101_f32s2_kinetics400", *QUICK, "--time-limit", "1") == 3
     measured = json.loads((tmp_path / "zoo.json").read_text())["measured"]
     assert measured == {"torch/tpn_resnet101_f32s2_kinetics400": {"failed": "it was not done after 1 s"}}
 
@@ -120,11 +120,14 @@ def test_process_that_hangs_or_dies_is_the_reason(outcome, words):
         (["--page-only", "--out", "{tmp}/none.json"], "none.json cannot be read (No such file or directory); it must be a file of figures"),
         (["--page-only", "--out", "{tmp}/broken.json"], "broken.json is no JSON file"),
         (["--page-only", "--out", "{tmp}/other.json"], "other.json holds something other than the figures of benchmark_zoo"),
+        (["--page-only", "--out", "{tmp}/names.json"], "names.json has names that are none of this model zoo (torch/c4d)"),
+        (["c3d*", "--device", "cpu", "--out", "{tmp}/none/z.json"], "none/z.json cannot be written (No such file or directory)"),
     ],
 )
 def test_bad_arguments_are_one_message(tmp_path, capsys, arguments, words):
     (tmp_path / "broken.json").write_text("{")
     (tmp_path / "other.json").write_text("[1]")
+    (tmp_path / "names.json").write_text(json.dumps(new_figures({}, {}) | {"measured_as": {"torch/c4d": "torch/c4d"}}))
     with pytest.raises(SystemExit) as stop:
         benchmark_zoo.main(["--out", str(tmp_path / "zoo.json"), *(argument.format(tmp=tmp_path) for argument in arguments)])
     error = capsys.readouterr().err

@@ -123,3 +123,4 @@ def test_page_of_a_real_run_trained_tested_and_cut_off(config, tmp_path):
     report(folder, out=tmp_path / "cut.html")
     page = (tmp_path / "cut.html").read_text()
     assert "running, or killed" in page and "9 views" in page and "There is no summary.md" in page
+    assert 'id="graph-confusion"' in page and 'id="graph-views"' in page and len(pictures(page)) == 2 * 10  # all videos of the list

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OUT = PATH.parent / "throughput.json"
 PRECISIONS, FORMATS, CLOCKS = ("fp32", "bf16", "fp16"), ("contiguous", "channels_last_3d"), ("wall", "cpu")
 LEAST = {"rounds": 1, "warm_up": 0, "batch_size": 1, "time_limit": 1, "memory_limit": 1}
+LACKING = 3  # exit code where the rest was measured and a network could not be; 1 is that of errors
 FREE_SHARE = 0.9  # of the free memory that a network may take on the CPU
 
 
@@ -51,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_command(lambda: benchmark_zoo(args))
 
 
-def benchmark_zoo(args: argparse.Namespace) -> None:
-    """Measures what is missing, then writes the page. Raises UserError for a wrong argument, or a file of another machine."""
+def benchmark_zoo(args: argparse.Namespace) -> int:
+    """Measures what is missing, then writes the page; returns the exit code. Raises UserError for what is wrong in arguments or file."""
     for name, least in LEAST.items():
         value = getattr(args, name)
         if value is not None and not value >= least:
@@ -63,7 +64,8 @@ def benchmark_zoo(args: argparse.Namespace) -> None:
 
     need_plotly()  # before an hour of measuring
     if args.page_only:
-        return write_page(read_figures(args.out), args.out)
+        write_page(read_figures(args.out), args.out)
+        return 0
     groups = group_names(find_rows(args.pattern))
     settings = choose_settings(args)
     machine = _machine(settings)
@@ -72,9 +74,10 @@ def benchmark_zoo(args: argparse.Namespace) -> None:
     todo = [name for name in groups if "failed" in figures["measured"].get(name, {"failed": "never tried"})]
     print(f"{sum(map(len, groups.values()))} names, {len(groups)} different networks, {len(groups) - len(todo)} of them measured before")
     print(f"{machine['device']}, {machine['threads']} threads, {settings.precision}; figures go to {args.out}", flush=True)
+    write_figures(args.out, figures)  # what cannot be written is said now
     measure(todo, settings, figures, args)
-    write_figures(args.out, figures)
     write_page(figures, args.out)
+    return LACKING if any("failed" in figures["measured"][name] for name in groups) else 0
 
 
 def choose_settings(args: argparse.Namespace) -> Settings:

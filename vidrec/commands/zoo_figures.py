@@ -79,8 +79,14 @@ def read_figures(path: Path) -> Figures:
         raise UserError(
             f"{path} is no JSON file ({error}); it must be one that benchmark_zoo wrote. Remove it, or give --out another."
         ) from error
-    if not isinstance(figures, dict) or figures.get("benchmark") != KIND:
+    if not isinstance(figures, dict) or figures.get("benchmark") != KIND or set(figures) != set(new_figures({}, {})):
         raise UserError(f"{path} holds something other than the figures of benchmark_zoo; remove it, or give --out another file.")
+    unknown = sorted(set(figures["measured_as"]) - set(map(key_of, specs.ROWS)))
+    if unknown:
+        raise UserError(
+            f"{path} has names that are none of this model zoo ({', '.join(unknown[:3])}); it must be written by a vidrec of this version."
+            " Remove it, or give --out another file."
+        )
     return figures
 
 

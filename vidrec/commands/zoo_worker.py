@@ -50,7 +50,7 @@ def prepare_worker(memory_limit: int) -> None:
 
 
 def measure_task(task: tuple[str, Settings]) -> dict[str, Any]:
-    """The figures of a `section/name`, or `failed` with the reason where it does not fit into memory."""
+    """The figures of a `section/name`, or `failed` with the reason, most often that it does not fit into memory."""
     import torch
 
     from vidrec.commands.get_fps import measure
@@ -60,10 +60,9 @@ def measure_task(task: tuple[str, Settings]) -> dict[str, Any]:
     row = specs.row(*reversed(name.split("/")))
     try:
         figures = measure(row_config(row, settings), settings.rounds, settings.warm_up, device=torch.device(settings.device))
-    except (RuntimeError, MemoryError, OSError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return {"failed": f"it does not fit into memory ({(str(error).strip() or type(error).__name__).splitlines()[0]})"}
+    except (RuntimeError, MemoryError, OSError) as error:  # RuntimeError is torch's for an operator that a device or precision lacks too
+        what = "does not fit into memory" if is_out_of_memory(error) else "cannot run so"
+        return {"failed": f"it {what} ({(str(error).strip() or type(error).__name__).splitlines()[0]})"}
     finally:
         if settings.device.startswith("cuda"):
             torch.cuda.empty_cache()
