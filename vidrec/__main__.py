@@ -24,6 +24,7 @@ COMMANDS = {
         "replay_batch": "run the batch of a step that went wrong once more and say where it begins",
     },
     "networks and weights": {
+        "export": "write a network as files that run without vidrec: torch.export and ONNX, also in int8",
         "list_models": "list the model zoo with clips, costs and published accuracies",
         "get_flops": "count multiply-adds, parameters and activations of a config's network",
         "get_fps": "measure inference: clips and videos per second, and how long one clip takes",

@@ -278,13 +278,11 @@ def test_out_stages_of_the_inceptions_return_the_coarsest_last():
 
 
 @pytest.mark.parametrize("family", FAMILIES | PLAIN)
-def test_forward_is_one_graph_for_compile_and_export(family):
+def test_forward_is_one_graph_for_compile(family):
     torch.manual_seed(0)
     torch.compiler.reset()  # so that one network's graphs do not count against the next one's
     model = narrow(family).eval()
     size = max(32, model.backbone.min_size)
     clips = torch.randn(1, 3, max(8, model.backbone.min_frames), size, size)
     with torch.no_grad():
-        wanted = model(clips)
-        torch.testing.assert_close(torch.compile(model, backend="eager", fullgraph=True)(clips), wanted)
-        torch.testing.assert_close(torch.export.export(model, (clips,)).module()(clips), wanted)
+        torch.testing.assert_close(torch.compile(model, backend="eager", fullgraph=True)(clips), model(clips))

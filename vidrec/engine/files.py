@@ -33,6 +33,30 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+@contextmanager
+def staged_files(folder: Path) -> Iterator[Path]:
+    """A folder beside the final places of several files; once the body is complete they take their places in `folder`.
+
+    It is `folder/staged.tmp.<process id>`. Its files are synced and renamed one after the other, by name from the last to the first, so
+    that `a.onnx` comes after `a.onnx.data` and `a.onnx.json`; earlier ones stay until then. When the body fails it is removed.
+
+    Raises:
+        OSError: the folder or a file cannot be written.
+    """
+    stage = make_folder(folder) / f"staged.tmp.{os.getpid()}"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    try:
+        yield stage
+        for path in sorted(stage.iterdir(), reverse=True):
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(path, folder / path.name)
+        _sync_folder(folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
 def _sync_folder(folder: Path) -> None:
     """Makes a rename last: the folder's entry is data of the folder."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -43,11 +67,14 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
-    """Removes what killed processes left of `atomic_file` in a folder; files of living processes stay."""
+    """Removes what killed processes left of `atomic_file` and `staged_files` in a folder; that of living processes stays."""
     found = [(path, _LEFTOVER.fullmatch(path.name)) for path in sorted(folder.iterdir())]
     dead = [path for path, match in found if match and not _alive(int(match[1]))]
     for path in dead:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
     return dead
 
 
