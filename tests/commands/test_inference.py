@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import mimetypes
 import os
 import shutil
 import signal
@@ -12,11 +13,15 @@ import time
 
 import numpy as np
 import pytest
+import torch
+from browser import open_page
 from local_server import LocalServer, QuietHandler
 from tool_runs import ROOT, make_run, write_config
 
 import vidrec
 from vidrec.commands import inference
+from vidrec.data.inputs import find_inputs
+from vidrec.utils.errors import UserError
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +114,7 @@ class FilesHandler(QuietHandler):
         content = path.read_bytes()
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Type", mimetypes.guess_type(path)[0] or "application/octet-stream")
         self.end_headers()
         self.wfile.write(content)
 
@@ -171,6 +177,13 @@ def test_keys_of_the_config_are_told_from_files_wherever_they_stand():
     )
 
 
+def test_folder_that_links_back_to_itself_is_searched_once(videos):
+    (videos / "deep" / "back").symlink_to(videos)
+    (table,) = find_inputs([str(videos)]).tables
+    found = [os.path.relpath(table.path(place), videos) for place in range(len(table))]
+    assert found == ["a.mp4", "b c.mp4", "deep/broken.mp4", "deep/frames"]
+
+
 def test_flags_may_stand_between_inputs(run, videos, tmp_path):
     key = ["CONFIG.DATA.TEST_NUM_CROP", "1"]
     assert call(videos / "a.mp4", "--out", tmp_path / "out", videos / "b c.mp4", *key, "--top-k", "99", "--run", run) == 0
@@ -221,6 +234,104 @@ def test_stream_is_watched_in_windows(run, videos, tmp_path, capsys):
     assert record["path"] == url and record["windows"] + record["windows_left_out"] == 3 and record["windows"] >= 1
     assert len((tmp_path / "out" / record["timeline"]["csv"]).read_text().splitlines()) == 1 + record["windows"]
     assert f"{server.url}/no.m3u8: CANNOT BE READ: " in capsys.readouterr().out
+
+
+def test_timeline_in_python_has_the_probabilities_of_each_part(run, videos):
+    model = vidrec.load(run, overrides=["CONFIG.DATA.TEST_NUM_SEGMENT", "1", "CONFIG.DATA.TEST_NUM_CROP", "1"])
+    timeline = model.timeline(videos / "a.mp4", stride=0.1)
+    assert timeline.starts == pytest.approx([0.0, 0.1, 5 / 30]) and timeline.stops == pytest.approx([7 / 30, 10 / 30, 12 / 30])
+    (videos / "parts.csv").write_text("path,start,end,label\na.mp4,0,7,0\na.mp4,3,10,0\na.mp4,5,12,0\n")
+    parts = find_inputs([str(videos / "parts.csv")]).tables[0]
+    expected = [found.probabilities for found in model.predict_many(parts)]
+    assert np.abs(timeline.probabilities - np.stack(expected)).max() < 1e-6
+    assert np.array_equal(timeline.at(0.2), timeline.probabilities[1]) and timeline.class_names == model.class_names
+    assert repr(timeline).startswith(f"Timeline({videos}/a.mp4: 3 windows over 0:00:00; {timeline.segments()[0][0]} 0.0 to ")
+    assert timeline.segments()[-1][2] == pytest.approx(0.4)
+    with pytest.raises(UserError, match="The stride is 0 s and the window 0 s; the stride must be above 0"):
+        model.timeline(videos / "a.mp4", stride=0)
+
+
+def test_zoo_name_predicts_with_the_class_names_of_its_data_set(videos, monkeypatch, tmp_path):
+    torch.manual_seed(0)
+    torch.save(vidrec.get_model("resnet18_v1b_kinetics400").state_dict(), tmp_path / "published.pth")
+    monkeypatch.setattr("vidrec.models.weights.zoo.fetch", lambda file: tmp_path / "published.pth")
+    model = vidrec.load("torch/resnet18_v1b_kinetics400", overrides=["CONFIG.DATA.TEST_NUM_SEGMENT", "2", "CONFIG.DATA.TEST_NUM_CROP", "1"])
+    assert repr(model) == "Predictor(resnet18_v1b_kinetics400: 400 classes; 2 views (2 x 1) of 1 frames, 256 x 256; cpu)"
+    assert model.class_names[0] == "abseiling" and len(model.class_names) == 400
+    assert model.predict(videos / "a.mp4").probabilities.sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.browser
+def test_annotated_video_plays_in_a_browser(run, videos, tmp_path):
+    out = tmp_path / "out"
+    assert call("--run", run, videos / "a.mp4", "--annotate", "--timeline", "--out", out) == 0
+    (out / "page.html").write_text("<video src='00000_a.mp4' muted controls></video>")
+    with Files(out) as server, open_page() as page:
+        page.goto(f"{server.url}/page.html")
+        video = page.locator("video")
+        video.evaluate("v => v.play()")
+        page.wait_for_function("document.querySelector('video').ended", timeout=20_000)
+        size = video.evaluate("v => [v.videoWidth, v.videoHeight, Math.round(100 * v.duration), v.error]")
+    assert size == [40, 40, 40, None]
+
+
+@pytest.mark.slow
+def test_two_hours_take_no_more_memory_than_a_minute(run, tmp_path):
+    """The minute is encoded once; the two hours are its packets, 120 times."""
+    minute = write_minute(tmp_path / "minute.mp4")
+    hours = repeat_packets(minute, tmp_path / "hours.mp4", 120)
+    peaks = [peak_memory(run, video, tmp_path / video.stem) for video in (minute, hours)]
+    rows = (tmp_path / "hours" / "00000_hours.timeline.csv").read_text().splitlines()
+    assert len(rows) == 1 + 1801 and rows[-1].startswith("7199.")
+    assert peaks[1] < peaks[0] + 100, f"MiB of a minute and of two hours: {peaks}"
+
+
+def write_minute(path):
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "g": "50", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(1500):
+            image = np.full((240, 320, 3), number % 200, dtype=np.uint8)
+            image[:, number % 300 : number % 300 + 20] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def repeat_packets(path, out, times):
+    import av
+
+    with av.open(str(out), "w") as target:
+        stream, shift = None, 0
+        for _ in range(times):
+            with av.open(str(path)) as source:
+                video = source.streams.video[0]
+                stream = stream or target.add_stream_from_template(video)
+                for packet in source.demux(video):
+                    if packet.dts is not None:
+                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                        target.mux(packet)
+                shift += video.duration
+    return out
+
+
+PEAK = """
+import re, sys
+from vidrec.commands.inference import main
+status = main(sys.argv[1:])
+print("peak", re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])  # ru_maxrss would start from the parent's
+sys.exit(status)
+"""
+
+
+def peak_memory(run, video, out):
+    """MiB that the command's process, which decodes the windows, held at the most."""
+    words = ["--run", run, video, "--timeline", "--stride", "4", "--views", "one", "--workers", "1", "--out", out]
+    done = subprocess.run([sys.executable, "-c", PEAK, *map(str, words)], capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.rsplit("peak", 1)[1]) // 1024
 
 
 @pytest.mark.slow

@@ -122,14 +122,14 @@ def test_bars_are_as_long_as_probable_and_the_rest_is_untouched():
 def test_strip_shows_the_stretches_and_where_the_frame_stands():
     frame = np.zeros((240, 320, 3), dtype=np.uint8)
     strip = ((0.0, 0.5, 0), (0.5, 1.0, 1))
-    drawn = draw_caption(frame, Caption(BARS, strip, 0.25))
+    drawn = draw_caption(frame, Caption(BARS, (), strip, 0.25))
     assert tuple(drawn[239, 80]) == MARK
     near = [np.abs(drawn[239, x].astype(int) - np.array(STRIP_COLORS[place]) * 220 // 255).max() for x, place in ((10, 0), (300, 1))]
     assert max(near) <= 1
 
 
 def test_tiny_frames_are_drawn_on_too():
-    assert draw_caption(np.zeros((1, 1, 3), dtype=np.uint8), Caption(BARS, ((0.0, 1.0, 0),), 0.5)).shape == (1, 1, 3)
+    assert draw_caption(np.zeros((1, 1, 3), dtype=np.uint8), Caption(BARS, (), ((0.0, 1.0, 0),), 0.5)).shape == (1, 1, 3)
     assert draw_caption(np.zeros((30, 20, 3), dtype=np.uint8), Caption(BARS)).max() > 0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -152,7 +153,11 @@ def predict(options: Options) -> list[str]:
     about = {"network": model.name, "weights": model.weights, "views": model.num_views, "scores": model.average.scores_are}
     show(str(model))
     with Records(options.out, about=about, top_k=top_k, logits=options.save_logits, class_names=model.class_names) as records:
-        failures = _predict_files(model, inputs, records, options.extras)
+        try:
+            failures = _predict_files(model, inputs, records, options.extras)
+        except KeyboardInterrupt:
+            show(f"stopped after {records.count} of {inputs.num_videos} videos, which are in {options.out}")
+            raise SystemExit(128 + signal.SIGINT) from None
         if inputs.streams:
             failures += watch_streams(model, inputs.streams, records, options.extras, seconds=options.seconds)
     if failures:

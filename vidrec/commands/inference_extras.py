@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.utils.say import show
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from vidrec.inference.records import Records
     from vidrec.inference.timeline import Timeline
 
-STRIP_CLASSES = 6
 SHOWN_LIVE = 2  # classes in the line of a window
 MAX_DRAWN = 20_000  # windows of a stream in its picture, the last ones: nearly three hours at 0.5 s
 
@@ -113,24 +111,21 @@ def write_annotated(model: "Predictor", source: str, out: "Path", found: "Predic
 
 def caption_of(model: "Predictor", found: "Prediction", timeline: "Timeline | None") -> "Callable[[float, float], Caption]":
     """From a second, and the share of the video, to what stands on the frame: the video's prediction, or that of the nearest window."""
-    from vidrec.inference.caption import Caption
+    from vidrec.inference.caption import STRIP_COLORS, Caption
 
     if timeline is None:
         bars = tuple((top.name, top.probability) for top in found.top)
         return lambda second, share: Caption(bars)
-    start, stop = float(timeline.starts[0]), float(timeline.stops[-1])
-    places = {timeline.class_names[label]: place for place, label in enumerate(timeline.top_labels(STRIP_CLASSES))}
-    strip = tuple(
-        ((begin - start) / (stop - start), (end - start) / (stop - start), places.get(name, -1)) for name, begin, end in timeline.segments()
-    )
-    return partial(_at, model, timeline, len(found.top), strip)
+    start, length = float(timeline.starts[0]), float(timeline.stops[-1] - timeline.starts[0])
+    places = {timeline.class_names[label]: place for place, label in enumerate(timeline.top_labels(len(STRIP_COLORS)))}
+    strip = tuple(((begin - start) / length, (end - start) / length, places.get(name, -1)) for name, begin, end in timeline.segments())
 
+    def at(second: float, share: float) -> Caption:
+        top = model.top(timeline.at(second), len(found.top))
+        bars, colors = tuple((one.name, one.probability) for one in top), tuple(places.get(one.name, -1) for one in top)
+        return Caption(bars, colors, strip, share)
 
-def _at(model: "Predictor", timeline: "Timeline", top_k: int, strip: tuple, second: float, share: float) -> "Caption":
-    from vidrec.inference.caption import Caption
-
-    bars = tuple((top.name, top.probability) for top in model.top(timeline.at(second), top_k))
-    return Caption(bars, strip, share)
+    return at
 
 
 def watch_streams(model: "Predictor", streams: Sequence[str], records: "Records", extras: Extras, *, seconds: float) -> list[str]:

@@ -95,9 +95,14 @@ def _found(word: str, template: str) -> Iterator[str]:
     if is_remote(word) or not os.path.isdir(word):
         yield word
         return
-    pattern = name_pattern(template)
+    pattern, seen = name_pattern(template), set()
     for folder, below, names in os.walk(word, followlinks=True):
         below.sort()
+        place = os.path.realpath(folder)
+        if place in seen:  # by a link that leads back
+            below.clear()
+            continue
+        seen.add(place)
         if any(pattern.fullmatch(name) for name in names):
             yield folder
             below.clear()  # what lies below a folder of frames belongs to it

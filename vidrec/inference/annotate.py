@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 
 from vidrec.data.decoders import DEFAULTS, ReadOptions, open_video
 from vidrec.data.decoders.pyav_source import open_container
@@ -102,6 +103,7 @@ class _Copy:
         sound.join(target)
         self._stream = target.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=QUALITY)
         self._stream.pix_fmt, self._stream.codec_context.time_base = "yuv420p", Fraction(1, CLOCK)
+        self._stream.codec_context.colorspace, self._stream.codec_context.color_range = Colorspace.SMPTE170M, ColorRange.MPEG  # swscale's
 
     def add(self, image: np.ndarray, second: float) -> None:
         odd = [(0, side % 2) for side in image.shape[:2]]

@@ -20,11 +20,13 @@ class Caption(NamedTuple):
 
     Attributes:
         bars: (name, probability), best first.
+        colors: places of the bars' colors, -1 for the other; none: all bars have one color.
         strip: (start, stop, place of a color, -1 for the other) of each stretch of a timeline, as shares of the video; none: no strip.
         position: of the frame in the video, share.
     """
 
     bars: tuple[tuple[str, float], ...]
+    colors: tuple[int, ...] = ()
     strip: tuple[tuple[float, float, int], ...] = ()
     position: float = 0.0
 
@@ -33,7 +35,7 @@ def draw_caption(frame: np.ndarray, caption: Caption) -> np.ndarray:
     """A copy of a frame [H, W, 3] uint8 with the caption on it."""
     height, width = frame.shape[:2]
     drawn = frame.copy()
-    _blend(drawn, _panel(caption.bars, height, width), 0, 0)
+    _blend(drawn, _panel(caption.bars, caption.colors, height, width), 0, 0)
     if caption.strip:
         strip = _strip(caption.strip, max(height // 40, 4), width)
         _blend(drawn, strip, height - len(strip), 0)
@@ -52,7 +54,7 @@ def _blend(frame: np.ndarray, overlay: np.ndarray, top: int, left: int) -> None:
 
 
 @lru_cache(maxsize=8)
-def _panel(bars: Sequence[tuple[str, float]], height: int, width: int) -> np.ndarray:
+def _panel(bars: Sequence[tuple[str, float]], colors: Sequence[int], height: int, width: int) -> np.ndarray:
     """[h, w, 4] RGBA: a line for each class, its bar as long as it is probable; as many lines as fit into half of the height."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -63,7 +65,8 @@ def _panel(bars: Sequence[tuple[str, float]], height: int, width: int) -> np.nda
     draw, font = ImageDraw.Draw(panel), ImageFont.load_default(line * 0.72)
     for place, (name, probability) in enumerate(shown):
         top, percent = place * line, f"{100 * probability:.0f}%"
-        draw.rectangle((0, top + 1, max(int(wide * probability) - 1, 0), top + line - 2), fill=(*BAR, BAR_ALPHA))
+        color = STRIP_COLORS[colors[place]] if place < len(colors) and colors[place] >= 0 else OTHER if colors else BAR
+        draw.rectangle((0, top + 1, max(int(wide * probability) - 1, 0), top + line - 2), fill=(*color, BAR_ALPHA))
         room = wide - draw.textlength(percent, font=font) - line
         draw.text((line * 0.25, top + line / 2), _fitting(name, room, draw, font), font=font, fill=(*INK, 255), anchor="lm")
         draw.text((wide - line * 0.25, top + line / 2), percent, font=font, fill=(*INK, 255), anchor="rm")

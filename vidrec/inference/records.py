@@ -30,6 +30,9 @@ class Records:
         logits: write logits/*.npz too.
         class_names: [K].
 
+    Attributes:
+        count: videos written so far.
+
     Raises:
         UserError: it cannot be written to; so do the other methods.
     """
@@ -37,7 +40,7 @@ class Records:
     def __init__(self, folder: Path, *, about: Mapping[str, Any], top_k: int, logits: bool = False, class_names: Sequence[str] = ()):
         self.folder, self.top_k, self._logits, self._class_names = folder, top_k, logits, list(class_names)
         self.csv_file, self.json_file = folder / "predictions.csv", folder / "predictions.json"
-        self._count = 0
+        self.count = 0
         with self._writing():
             make_folder(folder / "logits" if logits else folder)
             head = json.dumps({**about, "videos": []}, indent=1).rstrip("\n]} ")
@@ -60,12 +63,12 @@ class Records:
         cells += [""] * (2 * self.top_k - len(cells))
         record: dict[str, Any] = {"path": path, "top": [entry._asdict() for entry in top]}
         record |= ({"failure": failure} if failure else {}) | more
-        text = (",\n" if self._count else "\n") + json.dumps(record)
+        text = (",\n" if self.count else "\n") + json.dumps(record)
         with self._writing():
             self._csv.write(_row([path, top[0].label if top else "", *cells, failure]))
             self._json.seek(-len(_TAIL), os.SEEK_END)
             self._json.write(text.encode() + _TAIL)
-        self._count += 1
+        self.count += 1
 
     def close(self) -> None:
         self._json.close()
@@ -73,7 +76,7 @@ class Records:
 
     def name_of(self, path: str) -> str:
         """A name for files about the next video: its place in the list and what can be kept of its own name."""
-        return file_stem(self._count, path)
+        return file_stem(self.count, path)
 
     def _save_logits(self, found: Prediction) -> str:
         """Writes the logits of every view and returns the file's name, relative to the folder."""
