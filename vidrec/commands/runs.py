@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from yacs.config import CfgNode
 
+from vidrec.commands.unfinished import unfinished_run
 from vidrec.config.load import config_difference, read_config
 from vidrec.engine.launch import may_restart
 from vidrec.utils.errors import ConfigError, UserError
@@ -17,11 +18,12 @@ CLASSES_FILE = "classes.txt"  # in a run's folder
 TIME_FORMAT, TIME_PATTERN = "%Y%m%d-%H%M%S", r"\d{8}-\d{6}"
 
 
-def load_run_config(path: str, overrides: Sequence[str], *, find_run: bool = False) -> CfgNode:
+def load_run_config(path: str, overrides: Sequence[str], *, find_run: bool = False, find_test: bool = False) -> CfgNode:
     """The checked config, with the start time written into the run's name where it asks for it.
 
     Args:
         find_run: take the newest run of that name, where there is one, instead of a new one.
+        find_test: or else the one in which a test of this config was begun and not ended.
 
     Raises:
         ConfigError: with the mistakes of the schema and those of the component sections together.
@@ -30,7 +32,7 @@ def load_run_config(path: str, overrides: Sequence[str], *, find_run: bool = Fal
     mistakes += component_mistakes(cfg)
     if mistakes:
         raise ConfigError(mistakes)
-    newest = newest_run(cfg) if find_run else None
+    newest = (newest_run(cfg) if find_run else None) or (unfinished_run(cfg) if find_test else None)
     if not find_run and may_restart() and cfg.CONFIG.LOG.EXP_NAME.endswith(USE_TIME):
         raise ConfigError(
             [
@@ -166,11 +168,18 @@ class Split(NamedTuple):
 
 def open_split(cfg: CfgNode, split: str) -> Split:
     """The dataset, sampler and loader of `train`, `val` or `test` for this process. Raises DataError for what is wrong with the list."""
-    from vidrec.data.build import build_dataset, build_loader, build_sampler
+    from vidrec.data.build import build_dataset, build_sampler
     from vidrec.utils import dist
 
     dataset = build_dataset(cfg, split)
     sampler = build_sampler(cfg, dataset, split, rank=dist.rank(), world_size=dist.world_size())
+    return Split(dataset, sampler, open_loader(cfg, dataset, sampler, split))
+
+
+def open_loader(cfg: CfgNode, dataset: Any, sampler: Any, split: str) -> Any:
+    """The loader of this process over the samples of a sampler."""
+    from vidrec.data.build import build_loader
+    from vidrec.utils import dist
+
     on_gpu = dist.device().type == "cuda"
-    loader = build_loader(cfg, dataset, sampler, split, local_world_size=dist.local_world_size(), pin_memory=on_gpu)
-    return Split(dataset, sampler, loader)
+    return build_loader(cfg, dataset, sampler, split, local_world_size=dist.local_world_size(), pin_memory=on_gpu)

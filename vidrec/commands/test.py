@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from yacs.config import CfgNode
 
     from vidrec.engine.evaluation.view_counts import ByViews
+    from vidrec.engine.stopping import Stop
     from vidrec.engine.tester import Tester
     from vidrec.models.recognizer import Recognizer
 
@@ -32,7 +33,7 @@ def _start(config_file: str, overrides: Sequence[str]) -> int:
     from vidrec.engine.launch import launch
     from vidrec.models.build import check_network
 
-    cfg = load_run_config(config_file, overrides, find_run=True)
+    cfg = load_run_config(config_file, overrides, find_run=True, find_test=True)
     if cfg.CONFIG.INFERENCE.FEAT:
         raise ConfigError(["CONFIG.INFERENCE.FEAT is True; a network that returns features has no scores. Set it False to test."])
     check_network(cfg)
@@ -40,11 +41,33 @@ def _start(config_file: str, overrides: Sequence[str]) -> int:
 
 
 def test(cfg: "CfgNode", config_file: str) -> int:
-    """One process of a test: its share of the videos, then, on the main process, the files and the accuracies. Returns the exit code."""
-    from vidrec.commands.runs import open_run, open_split
+    """One process of a test. Returns the exit code: 0, UNREADABLE, or stopping.EXIT_STOPPED where the test was asked to stop."""
+    from vidrec.engine.log import logger
+    from vidrec.engine.stopping import Stop, Stopped, exit_status
+    from vidrec.utils import dist
+
+    stop = Stop()
+    with stop.listening():
+        try:
+            failed = _test(cfg, config_file, stop)
+        except Stopped:
+            if dist.is_main():
+                logger.info("stopped; the scores so far are kept, and the same command goes on from there")
+            return exit_status()
+    return exit_status(UNREADABLE) if failed else 0
+
+
+def _test(cfg: "CfgNode", config_file: str, stop: "Stop") -> int:
+    """Scores this process's share of the videos; then, on the main process, come the files and the accuracies.
+
+    Returns:
+        The number of videos that could not be read.
+    """
+    from vidrec.commands.runs import open_loader, open_run, open_split
     from vidrec.commands.tested_results import Subject, report
+    from vidrec.commands.unfinished import open_scores, remaining, results_folder
     from vidrec.data.build import class_names
-    from vidrec.engine.stopping import exit_status
+    from vidrec.engine.stopping import Interruptible
     from vidrec.utils import dist
 
     cfg, folder = open_run(cfg)
@@ -52,11 +75,15 @@ def test(cfg: "CfgNode", config_file: str) -> int:
     dataset, _, loader = open_split(cfg, "test")
     model, weights = build_tested(cfg, folder)
     tester = _build_tester(cfg, model, _by_views(cfg, dataset))
-    result = tester.run(loader, num_videos=len(dataset.table))
-    folder = folder / (cfg.CONFIG.LOG.EVAL_DIR or "eval")
-    subject = Subject(config_file, weights, dataset, names, folder, tester.average, tester.by_views.counts)
+    out = results_folder(cfg, folder)
+    scores = open_scores(cfg, out, dataset, tester)
+    if scores.done:
+        loader = open_loader(cfg, dataset, remaining(dataset, scores), "test")
+    result = tester.run(Interruptible(loader, stop), num_videos=len(dataset.table), kept=scores)
+    subject = Subject(config_file, weights, dataset, names, out, tester.average, tester.by_views.counts)
     failed = dist.run_on_main(report, cfg, subject, result)
-    return exit_status(UNREADABLE) if failed else 0
+    scores.remove()
+    return failed
 
 
 def _build_tester(cfg: "CfgNode", model: "Recognizer", by_views: "ByViews") -> "Tester":

@@ -18,7 +18,10 @@ from vidrec.utils.errors import ConfigError, UserError
 
 Main = Callable[[Any], int | None]
 
-INTERRUPTED = "Stopped. A training run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto."
+INTERRUPTED = (
+    "Stopped. A training run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto, "
+    "a test from its last scores with the same command."
+)
 PATIENCE_S = 3.0  # see _let_main_speak_first
 OWN_PORT = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 

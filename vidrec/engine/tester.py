@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from vidrec.data.transforms import VideoViews, normalize_views
 from vidrec.engine.averages import ViewAverage
+from vidrec.engine.evaluation.partial import PartialScores
+from vidrec.engine.evaluation.parts import Part
 from vidrec.engine.evaluation.view_counts import ByViews
 from vidrec.engine.out_of_memory import naming_views
 from vidrec.engine.precision import MemoryFormat, PrecisionName, as_torch_format, autocast
@@ -41,25 +43,6 @@ class VideoScores:
     def failed(self) -> np.ndarray:
         """[N] bool, True for a video that could not be read."""
         return np.isin(np.arange(len(self.labels)), list(self.reasons))
-
-
-@dataclass
-class _Part:
-    """What one process found: a row per video, score and what ByViews keeps None where it could not be read."""
-
-    indices: list[int]
-    labels: list[int]
-    scores: list[np.ndarray | None]
-    by_views: list[np.ndarray | None]
-    reasons: dict[int, str]
-
-    def add(self, video: Any, score: np.ndarray | None, by_views: np.ndarray | None) -> None:
-        self.indices.append(int(video.index))
-        self.labels.append(int(video.label))
-        self.scores.append(score)
-        self.by_views.append(by_views)
-        if video.failure is not None:
-            self.reasons[int(video.index)] = video.failure.reason
 
 
 class Tester:
@@ -97,11 +80,14 @@ class Tester:
         self.precision, self.memory_format = precision, as_torch_format(memory_format)
         self.by_views = by_views
 
-    def run(self, loader: Iterable[Any], *, num_videos: int, title: str = "test") -> VideoScores | None:
+    def run(
+        self, loader: Iterable[Any], *, num_videos: int, title: str = "test", kept: PartialScores | None = None
+    ) -> VideoScores | None:
         """Scores of all videos on the main process, None on the others; every process must call it.
 
         Args:
             loader: EvalVideo items of this process; over all processes every index of [0, num_videos) exactly once.
+            kept: the scores that are known already, of videos that no loader gives, and where new ones are kept; None: nowhere.
 
         Raises:
             DataError: no video could be read.
@@ -110,25 +96,35 @@ class Tester:
         started = time.perf_counter()
         was_training = self.model.training
         self.model.eval()
-        part = self._score(shown(loader, len(loader), title))
+        part = self._score(shown(loader, len(loader), title), kept)
         self.model.train(was_training)
         parts = gather_objects(part)
         return None if parts is None else _merge(parts, num_videos, started)
 
-    @torch.inference_mode()
-    def _score(self, videos: Iterable[Any]) -> _Part:
-        part = _Part([], [], [], [], {})
-        for group in self._groups(videos):
-            readable = [video for video in group if video.failure is None]
-            with naming_views(readable, views=self.views_per_batch, device=self.device):
-                found = self.view_outputs(readable)
-            for video, outputs in zip(readable, found, strict=True):
-                by_views = self.by_views.of(outputs, self.average) if self.by_views else None
-                part.add(video, self.average.score(outputs).cpu().numpy(), by_views)
-            for video in group:
-                if video.failure is not None:
-                    part.add(video, None, None)
+    def _score(self, videos: Iterable[Any], kept: PartialScores | None) -> Part:
+        part = kept.known if kept else Part()
+        try:
+            for group in self._groups(videos):
+                for video, *found in self._score_group([video for video in group if video.failure is None]):
+                    part.add(int(video.index), int(video.label), *found)
+                    if kept:
+                        kept.add(int(video.index), int(video.label), *found)
+                for video in group:
+                    if video.failure is not None:
+                        part.add(int(video.index), int(video.label), None, reason=video.failure.reason)
+        finally:
+            if kept:
+                kept.save()
         return part
+
+    @torch.inference_mode()
+    def _score_group(self, videos: list[Any]) -> list[tuple[Any, np.ndarray, np.ndarray | None]]:
+        """Videos that could be read, each with its score and what is kept for other numbers of views."""
+        with naming_views(videos, views=self.views_per_batch, device=self.device):
+            found = self.view_outputs(videos)
+        scores = [self.average.score(outputs).cpu().numpy() for outputs in found]
+        by_views = [self.by_views.of(outputs, self.average) if self.by_views else None for outputs in found]
+        return list(zip(videos, scores, by_views, strict=True))
 
     def _groups(self, videos: Iterable[Any]) -> Iterator[list[Any]]:
         """Videos one by one, or as many as fill a forward with `share_batches`."""
@@ -163,7 +159,7 @@ def _num_views(video: Any) -> int:
     return 0 if video.failure is not None else len(video.views.boxes)
 
 
-def _merge(parts: list[_Part], num_videos: int, started: float) -> VideoScores:
+def _merge(parts: list[Part], num_videos: int, started: float) -> VideoScores:
     """One table of the parts of all processes, after checking that every video is there exactly once."""
     indices = np.array([index for part in parts for index in part.indices], dtype=np.int64)
     labels = np.array([label for part in parts for label in part.labels], dtype=np.int64)
