@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vidrec.commands.cli import config_parser, run_command
-from vidrec.commands.tested_network import build_tested
 from vidrec.config.protocols import resolve_protocol
 from vidrec.utils.errors import ConfigError
 
@@ -63,6 +62,7 @@ def _test(cfg: "CfgNode", config_file: str, stop: "Stop") -> int:
     Returns:
         The number of videos that could not be read.
     """
+    from vidrec.commands.checkpoints import build_networks
     from vidrec.commands.runs import open_loader, open_run, open_split
     from vidrec.commands.tested_results import Subject, report
     from vidrec.commands.unfinished import open_scores, remaining, results_folder
@@ -73,8 +73,8 @@ def _test(cfg: "CfgNode", config_file: str, stop: "Stop") -> int:
     cfg, folder = open_run(cfg)
     names = class_names(cfg)
     dataset, _, loader = open_split(cfg, "test")
-    model, weights = build_tested(cfg, folder)
-    tester = _build_tester(cfg, model, _by_views(cfg, dataset))
+    networks, weights = build_networks(cfg, folder)
+    tester = _build_tester(cfg, networks, _by_views(cfg, dataset))
     out = results_folder(cfg, folder)
     scores = open_scores(cfg, out, dataset, tester)
     if scores.done:
@@ -86,22 +86,25 @@ def _test(cfg: "CfgNode", config_file: str, stop: "Stop") -> int:
     return failed
 
 
-def _build_tester(cfg: "CfgNode", model: "Recognizer", by_views: "ByViews") -> "Tester":
+def _build_tester(cfg: "CfgNode", networks: "list[Recognizer]", by_views: "ByViews") -> "Tester":
     from vidrec.engine.averages import ViewAverage
+    from vidrec.engine.evaluation.ensemble import Ensemble, EnsembleAverage
     from vidrec.engine.precision import lay_out
     from vidrec.engine.tester import Tester
     from vidrec.utils import dist
 
     data, val = cfg.CONFIG.DATA, cfg.CONFIG.VAL
+    name, sigmoid = resolve_protocol(cfg.CONFIG).average, cfg.CONFIG.TRAIN.LOSS != "softmax"
+    averages = [ViewAverage(name, getattr(network.head, "fc", None), sigmoid=sigmoid) for network in networks]
+    model, average = (networks[0], averages[0]) if len(networks) == 1 else (Ensemble(networks), EnsembleAverage(averages))
     lay_out(model, val.MEMORY_FORMAT)
-    sigmoid = cfg.CONFIG.TRAIN.LOSS != "softmax"
     return Tester(
         model.to(dist.device()),
         device=dist.device(),
         mean=data.MEAN,
         std=data.STD,
         views_per_batch=val.BATCH_SIZE,
-        average=ViewAverage(resolve_protocol(cfg.CONFIG).average, getattr(model.head, "fc", None), sigmoid=sigmoid),
+        average=average,
         precision=val.PRECISION,
         memory_format=val.MEMORY_FORMAT,
         by_views=by_views,

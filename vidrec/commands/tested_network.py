@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidrec.config.zoo import find_row, zoo_name
-from vidrec.utils.errors import WeightsError
+from vidrec.utils.errors import UserError, WeightsError
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 def build_tested(cfg: "CfgNode", folder: Path | None, *, classifier: bool = True) -> "tuple[Recognizer, str]":
     """The network with the weights to test, and where they are from.
 
-    PRETRAINED_PATH alone (LOAD False) is what to test. Otherwise the weights that a config names are where its training starts, and
-    the best checkpoint of its own run goes before them.
+    INFERENCE.CHECKPOINTS go first, by the mean of their weights. Otherwise PRETRAINED_PATH alone (LOAD False) is what to test.
+    Otherwise the weights that a config names are where its training starts, and the best checkpoint of its own run goes before them.
 
     Args:
         folder: of the run; None where there is none to look at.
         classifier: scores are wanted, so that published weights without a classifier for the classes of the config will not do.
 
     Raises:
-        WeightsError: there are none.
+        WeightsError: there are none, or one does not fit.
+        UserError: the mean of scores is asked for, which takes a network for each checkpoint.
     """
     from vidrec.models.build import build_model
 
+    if cfg.CONFIG.INFERENCE.CHECKPOINTS:
+        return _build_named(cfg, folder)
     model_cfg = cfg.CONFIG.MODEL
     checkpoints = folder / cfg.CONFIG.LOG.SAVE_DIR if folder else None
     own = run_checkpoints(checkpoints) if checkpoints else []
@@ -38,6 +41,21 @@ def build_tested(cfg: "CfgNode", folder: Path | None, *, classifier: bool = True
     missing = f"{checkpoints} has no checkpoint" if checkpoints else "no checkpoint is given"
     _check_published(cfg, missing, classifier=classifier)
     return build_model(cfg), f"zoo: {zoo_name(zoo_row(cfg))} {model_cfg.PRETRAINED}"
+
+
+def _build_named(cfg: "CfgNode", folder: Path | None) -> "tuple[Recognizer, str]":
+    from vidrec.commands.checkpoints import build_averaged, named_checkpoints
+
+    inference = cfg.CONFIG.INFERENCE
+    if inference.COMBINE == "weights":
+        return build_averaged(cfg, folder)
+    paths = named_checkpoints(cfg, folder)
+    if len(paths) > 1:
+        raise UserError(
+            f"CONFIG.INFERENCE.CHECKPOINTS names {len(paths)} files and COMBINE is {inference.COMBINE}, which only a test does, with a"
+            " network for each; this command has one network: name one file, or set COMBINE weights."
+        )
+    return build_with(cfg, paths[0])
 
 
 def build_with(cfg: "CfgNode", path: str | Path) -> "tuple[Recognizer, str]":

@@ -77,6 +77,16 @@ def _test() -> Node:
     return test
 
 
+def _inference() -> Node:
+    inference = Node()
+    inference.FEAT = False  # the model returns pooled features instead of scores
+    inference.EMA = False  # (new) test the average of the weights that a checkpoint holds
+    inference.CHECKPOINTS = []  # (new) weights files, patterns of files and epochs of the run to test as one; []: the best checkpoint
+    inference.COMBINE = "scores"  # (new) what several CHECKPOINTS give the mean of: scores (of all networks) or weights (of one)
+    inference.BN_BATCHES = 0  # (new) training batches that BatchNorm's statistics of averaged weights come from; 0: they are averaged too
+    return inference
+
+
 def _model() -> Node:
     model = Node()
     model.NAME = ""  # zoo name, alone or as torch/NAME or mxnet/NAME; stands for the BACKBONE, NECK and HEAD of the model zoo's row
@@ -126,8 +136,7 @@ def get_cfg_defaults() -> Config:
     cfg.CONFIG.TRAIN = train_defaults()
     cfg.CONFIG.VAL = _val()
     cfg.CONFIG.TEST = _test()
-    # FEAT: the model returns pooled features instead of scores; EMA: (new) test the average of the weights that a checkpoint holds
-    cfg.CONFIG.INFERENCE = Node({"FEAT": False, "EMA": False})
+    cfg.CONFIG.INFERENCE = _inference()
     cfg.CONFIG.DATA = data_defaults()
     cfg.CONFIG.MODEL = _model()
     cfg.CONFIG.LOG = _log()

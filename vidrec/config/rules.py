@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from yacs.config import CfgNode
 
+from vidrec.config.inference_rules import INFERENCE_RULES, inference_rules
 from vidrec.config.protocols import (
     AVERAGES,
     CLIP_STARTS,
@@ -45,6 +46,7 @@ _IMAGE_SIZE = at_least(1, "pixel")
 RULES: dict[str, Rule] = {
     **TRAINING_RULES,
     **VALIDATION_RULES,
+    **INFERENCE_RULES,
     **SPEED_RULES,
     "DDP_CONFIG.WORLD_SIZE": at_least(1, "node"),
     "DDP_CONFIG.WORLD_RANK": at_least(0),
@@ -143,6 +145,7 @@ def between_keys(cfg: CfgNode) -> Iterator[tuple[list[str], str]]:
     yield from _size_rules(cfg.CONFIG.DATA)
     yield from training_rules(cfg.CONFIG)
     yield from validation_rules(cfg.CONFIG)
+    yield from inference_rules(cfg.CONFIG)
     yield from speed_rules(cfg.CONFIG.TRAIN)
     yield from _sampling_rules(cfg.CONFIG.DATA)
     yield from _test_rules(cfg.CONFIG)
