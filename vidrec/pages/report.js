@@ -53,20 +53,25 @@
     plot(find("graph-classes"), [{
       type: "bar", orientation: "h", y: rows.map((row) => plain(row[0])), x: rows.map((row) => row[1] ?? 0), marker: { color: "#3f7cbf" },
       customdata: rows.map((row, place) => (row[1] === null ? "no video" : row[1].toFixed(4)) + named[place]),
+      text: rows.map((row) => (row[1] === null ? "no video" : row[1].toFixed(2))), textposition: "outside", cliponaxis: false,
       hovertemplate: "%{y}: %{customdata}<extra></extra>",
     }], {
-      height: Math.max(220, 70 + 19 * rows.length), margin: { l: 10, r: 20, t: 10, b: 40 },
-      xaxis: { range: [0, 1], title: { text: data.of_what }, gridcolor: GRID },
+      height: Math.max(220, 80 + 19 * rows.length), margin: { l: 10, r: 60, t: 55, b: 10 },
+      xaxis: { range: [0, 1], side: "top", title: { text: data.of_what }, gridcolor: GRID },
       yaxis: { type: "category", automargin: true, tickfont: { size: 11 }, dtick: 1, range: [-0.6, rows.length - 0.4] },
     });
   }
 
-  // The classes that stand in the largest numbers off the diagonal, in order of the labels.
+  // The classes of the pairs that are confused most, in order of the labels; at most WORST of them.
   function mostConfused(counts) {
-    const wrong = counts.map((row, label) => row.reduce((sum, count, column) => (
-      column === label ? sum : sum + count + counts[column][label]), 0));
-    const order = wrong.map((_, label) => label).sort((a, b) => wrong[b] - wrong[a]);
-    return order.slice(0, WORST).filter((label) => wrong[label] > 0).sort((a, b) => a - b);
+    const pairs = counts.flatMap((row, label) => row.map((count, column) => [count, label, column]))
+      .filter(([count, label, column]) => count > 0 && label !== column).sort((a, b) => b[0] - a[0]);
+    const chosen = new Set();
+    for (const [, label, column] of pairs) {
+      if (new Set([...chosen, label, column]).size > WORST) break;
+      chosen.add(label).add(column);
+    }
+    return [...chosen].sort((a, b) => a - b);
   }
 
   function drawConfusion() {
