@@ -31,6 +31,7 @@ myst_enable_extensions = ["colon_fence"]
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 default_role = "code"
+smartquotes = False  # '' is a value of many keys
 
 html_theme = "furo"
 html_title = f"vidrec {version}"
@@ -40,6 +41,8 @@ html_show_search_summary = False  # it fetches the pages, which a browser refuse
 # The start page is docs/index.html; this one sends there.
 html_additional_pages = {"index": "redirect.html"}
 templates_path = ["templates"]
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
 
 
 def setup(app):

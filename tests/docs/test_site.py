@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from browser import open_page, outside
 
+import vidrec
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,6 +29,11 @@ def test_every_page_is_built_and_reached_from_the_index(site):
     assert {path.stem for path in (site / "docs").glob("*.html")} == pages
     index = (site / "docs/index.html").read_text(encoding="utf-8")
     assert [name for name in sorted(pages) if f'href="{name}.html"' not in index and name != "index"] == []
+
+
+def test_python_page_has_every_public_name():
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    assert [name for name in vidrec.__all__ if f":: vidrec.{name}\n" not in page] == ["__version__"]
 
 
 @pytest.mark.slow
