@@ -9,7 +9,7 @@ from PIL import Image
 from run_folder import write_eval, write_metrics
 
 from vidrec.engine.totals import run_totals
-from vidrec.pages.eval_files import find_tests, read_test
+from vidrec.pages.eval_files import EvalFiles, find_tests, read_test
 from vidrec.pages.frame import write_page
 from vidrec.pages.report import Report, report_page
 from vidrec.pages.report_parts import summary_facts
@@ -67,7 +67,7 @@ def test_page_tells_everything_of_a_whole_run_and_escapes_it(tmp_path):
         "running, or killed, 2 of 4 epochs", "0.5000 after epoch 2", "0.2500 to 0.7500", "<td>reference</td>", "1 (center)",
         "0 a&lt;b&gt;</td><td>1 b</td><td class=\"number\">1</td><td class=\"number\">0.5000",
         "it is &lt;gone&gt;", "x&lt;y.mp4 cannot be read: damaged.", "/v/\\xff.mp4: no &lt;frames&gt;", "TRAIN.LR</td><td>0.5</td>",
-        "label <b>0 a&lt;b&gt;</b>, predicted <b>1 b</b>", "accuracy, test; 2 classes", "(1 times)", "cannot be read: damaged",
+        "label <b>0 a&lt;b&gt;</b>, predicted <b>1 b</b>", "accuracy, test; 2 classes", "Vertical lines, 1 of them",
     ):  # fmt: skip
         assert words in body, words
     assert "<b>a<b>" not in body and body.count("data:image/jpeg;base64,") == 2
@@ -117,6 +117,12 @@ def test_damaged_and_missing_files_of_a_test_are_remarks(tmp_path):
     ]
     (tmp_path / "result.json").write_text("[1")
     assert "result.json is damaged, or of another version (JSONDecodeError" in read_test(tmp_path).remarks[0]
+
+
+def test_failure_names_its_path_once(tmp_path):
+    test = EvalFiles(tmp_path, {"failed": [{"path": "d/a.mp4", "reason": "/x/d/a.mp4 is empty."}, {"path": "d/b.mp4", "reason": "empty"}]})
+    body = body_of(report_page(Report(tmp_path, "now", tests=[test])))
+    assert '<li class="bad">/x/d/a.mp4 is empty.</li><li class="bad">d/b.mp4: empty</li>' in body
 
 
 def test_summary_tells_machine_versions_and_command():

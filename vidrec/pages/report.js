@@ -82,7 +82,8 @@
     const sums = chosen.map((row) => counts[row].reduce((sum, count) => sum + count, 0) || 1);
     const few = chosen.length <= 25;
     plot(find("graph-confusion"), [{
-      type: "heatmap", x: titles, y: titles, z: cells.map((row, place) => row.map((count) => count / sums[place])), customdata: cells, text: cells.map((row) => row.map((count) => count || "")),
+      type: "heatmap", x: titles, y: titles, z: cells.map((row, place) => row.map((count) => count / sums[place])), customdata: cells,
+      text: cells.map((row) => row.map((count) => count || "")),
       zmin: 0, zmax: 1, xgap: few ? 1 : 0, ygap: few ? 1 : 0, colorbar: { title: { text: "share" }, thickness: 14 },
       // Small shares are to be seen where classes are many.
       colorscale: few ? [[0, "#f4f7fb"], [1, "#0b3d78"]] : [[0, "#ffffff"], [0.02, "#c6d9ee"], [0.2, "#5b93c9"], [1, "#0b3d78"]],

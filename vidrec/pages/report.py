@@ -129,7 +129,7 @@ def _graphs(report: Report) -> str:
         f'<div><h3>{text(title)}</h3><div class="graph" id="graph-{name}"></div></div>' for name, title in GRAPHS.items() if name in graphs
     )
     starts = report.curves.starts
-    restarts = f'<p class="soft">Vertical lines: the run went on there from a checkpoint ({len(starts)} times).</p>' if starts else ""
+    restarts = f'<p class="soft">Vertical lines, {len(starts)} of them: the run went on there from a checkpoint.</p>' if starts else ""
     lacking = [title for name, title in GRAPHS.items() if name not in graphs and name in ("loss", "accuracy", "rate", "gradient", "speed")]
     absent = f'<p class="soft">No numbers yet: {text(", ".join(lacking).lower())}.</p>' if lacking else ""
     return f'<h2>Curves</h2>\n{restarts}{absent}<div class="pair">\n{boxes}\n</div>'

@@ -177,9 +177,14 @@ def bad_files(report: "Report") -> str:
     for test in report.tests:
         rows = test.rows("failed")
         sections.append(f"<h3>In the test of {text(test.folder.name)}/</h3>")
-        lines = [f"{row.get('path', '?')}: {row.get('reason', '?')}" for row in rows]
+        lines = [_failure(str(row.get("path", "?")), str(row.get("reason", "?"))) for row in rows]
         sections.append(_listed(f"{len(rows)}, each counted as wrong.", lines) if rows else "<p>None.</p>")
     return "\n".join(sections)
+
+
+def _failure(path: str, reason: str) -> str:
+    """One sentence that names the path; most reasons do."""
+    return reason if path in reason else f"{path}: {reason}"
 
 
 def _listed(sentence: str, lines: Sequence[str]) -> str:
