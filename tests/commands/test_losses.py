@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tool_runs import run_tool, write_config
+from tool_runs import run_here, run_tool, write_config
 
 from vidrec.commands import browse_dataset as browse_command
 from vidrec.commands import test as test_command
@@ -37,8 +37,8 @@ def run_of_several_labels(demo_data, lists, tmp_path_factory):
     extra = ["CONFIG.DATA.AUG.MIX.MIXUP_ALPHA", "1", "CONFIG.DATA.FLIP_PROB", "0.5", "CONFIG.DATA.FLIP_LABEL_MAP", "[[0, 1]]"]
     extra += ["CONFIG.TRAIN.CLASS_WEIGHTS", "balanced", "CONFIG.TRAIN.LABEL_SMOOTHING", "0.1"]
     arguments = ["--config-file", config, *lists, *SIGMOID, *extra]
-    run_tool("train_ddp_pytorch.py", *arguments)
-    run_tool("test_ddp_pytorch.py", *arguments, "CONFIG.TEST.AVERAGE", "prob_mean")
+    run_here(train_command.main, *arguments)
+    run_here(test_command.main, *arguments, "CONFIG.TEST.AVERAGE", "prob_mean")
     return folder / "runs/run"
 
 

@@ -4,7 +4,10 @@ import json
 
 import pytest
 import torch
-from tool_runs import run_tool, write_config
+from tool_runs import run_here, run_tool, write_config
+
+from vidrec.commands import test as test_command
+from vidrec.commands import train as train_command
 
 RECIPE = {
     "TRAIN.OPTIMIZER": "LARS",
@@ -78,7 +81,7 @@ def test_first_epoch_trains_the_head_alone(trained):
 def test_average_is_tested_by_its_key(trained):
     path, folder, _ = trained
     for ema in (False, True):
-        run_tool("test_ddp_pytorch.py", "--config-file", path, *OVERRIDES, "CONFIG.INFERENCE.EMA", ema, "CONFIG.LOG.EVAL_DIR", f"ema_{ema}")
+        run_here(test_command.main, "--config-file", path, *OVERRIDES, "CONFIG.INFERENCE.EMA", ema, "CONFIG.LOG.EVAL_DIR", f"ema_{ema}")
     raw, average = (json.loads((folder / f"ema_{ema}" / "result.json").read_text()) for ema in (False, True))
     assert raw["weights"] == str(folder / "checkpoints" / "best.pth")
     assert average["weights"] == f"{raw['weights']}, average of the weights"
@@ -86,13 +89,13 @@ def test_average_is_tested_by_its_key(trained):
 
 
 def test_checkpoint_without_average_says_so(config):
-    run_tool("train_ddp_pytorch.py", "--config-file", config, "CONFIG.TRAIN.EPOCH_NUM", 1)
-    done = run_tool("test_ddp_pytorch.py", "--config-file", config, "CONFIG.INFERENCE.EMA", True, check=False)
+    run_here(train_command.main, "--config-file", config, "CONFIG.TRAIN.EPOCH_NUM", 1)
+    done = run_here(test_command.main, "--config-file", config, "CONFIG.INFERENCE.EMA", True, check=False)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "holds no average of the weights; it must be a checkpoint of a run with CONFIG.TRAIN.EMA.DECAY above 0." in done.stderr
 
 
 def test_average_of_weights_that_were_never_trained_here_says_so(config):
-    done = run_tool("test_ddp_pytorch.py", "--config-file", config, "CONFIG.INFERENCE.EMA", True, check=False)
+    done = run_here(test_command.main, "--config-file", config, "CONFIG.INFERENCE.EMA", True, check=False)
     assert done.returncode == 1
     assert "CONFIG.INFERENCE.EMA is True" in done.stderr and "has no checkpoint; published weights are no average." in done.stderr

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from tool_runs import run_tool, write_config
+from tool_runs import run_here, write_config
 
 from vidrec import load_config
+from vidrec.commands import test as test_command
 from vidrec.models.build import build_model
 
 TEN_CROP = ("CONFIG.TEST.PROTOCOL", "mmaction2_tsn", "CONFIG.DATA.TEST_NUM_SEGMENT", 2, "CONFIG.DATA.TEST_NUM_CROP", 10)
@@ -27,7 +28,7 @@ def untrained(demo_data, tmp_path_factory):
 def results(untrained, name, *overrides):
     path, folder = untrained
     weights = ("CONFIG.MODEL.PRETRAINED_PATH", folder / "weights.pth", "CONFIG.LOG.EXP_NAME", name)
-    done = run_tool("test_ddp_pytorch.py", "--config-file", path, *weights, *overrides)
+    done = run_here(test_command.main, "--config-file", path, *weights, *overrides)
     files = folder / "runs" / name / "eval"
     return done.stderr, json.loads((files / "result.json").read_text()), np.load(files / "scores.npz")["scores"]
 

@@ -1,8 +1,10 @@
 """A config for a tiny network on demo data, and running the files of tools/ as a user would."""
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +41,18 @@ def write_config(path, data, runs):
     """Writes the config for a data folder and a folder of runs, and returns its path."""
     path.write_text(CONFIG.replace("{data}", str(data)).replace("{runs}", str(runs)))
     return path
+
+
+def run_here(main, *arguments, check=True):
+    """Runs the `main` of a command in this process, which has imported torch already, and returns what run_tool does."""
+    out, error, status = io.StringIO(), io.StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(error):
+        try:
+            status = main([str(word) for word in arguments])
+        except SystemExit as ended:
+            status = ended.code
+    assert not check or status == 0, error.getvalue()
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), error.getvalue())
 
 
 def run_tool(tool, *arguments, launcher=(sys.executable,), check=True):

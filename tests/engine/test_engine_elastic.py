@@ -30,6 +30,16 @@ def test_more_failures_than_restarts_end_the_run(tmp_path):
     assert done.stderr.count("Process 1 of the run was ended by SIGKILL; the others were stopped.") == 1
 
 
+def test_restarts_through_one_store_are_refused(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "2")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    with pytest.raises(ConfigError, match="torchrun runs with --max-restarts 2 and shares one store between attempts"):
+        launch._join_group(get_cfg_defaults().DDP_CONFIG)
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "False")
+    launch._refuse_shared_store()
+
+
+@pytest.mark.slow
 def test_torchrun_that_restarts_through_one_store_is_refused(tmp_path):
     environment = {key: value for key, value in ENVIRONMENT.items() if key != launch.OWN_PORT}
     done = run(RESTARTING, tmp_path, env=environment)

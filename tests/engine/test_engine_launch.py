@@ -45,6 +45,7 @@ def test_two_processes_of_torchrun_equal_one_with_twice_the_batch(tmp_path):
     assert_scores_are_those_of_one_process(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_plain_python_starts_two_processes_with_equal_weights_and_statistics(tmp_path):
     done = run(PLAIN, tmp_path, processes=2, batch_norm=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -75,6 +76,7 @@ def test_a_killed_rank_ends_the_run_with_one_message(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_cannot_be_written_ends_all_ranks_with_one_message(tmp_path):
     done = run(PLAIN, tmp_path, processes=2, fail="full-disk")
     assert done.returncode == 1
