@@ -74,6 +74,24 @@ def test_int8_file_is_smaller_loads_again_and_says_how_much_of_it_is_int8(frame_
     assert f"{shares}, calibrated on 6 clips of " in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_report_compares_decisions_sizes_and_speed_of_both_networks(frame_config, tmp_path, capsys):
+    assert run(frame_config, "--out", tmp_path, "--int8", "--report", "--rounds", "2", "--with-normalization") == 0
+    figures = json.loads((tmp_path / "run_int8_report.json").read_text())
+    assert figures["not_measured"] == {} and figures["rounds"] == 2 and figures["clip"] == [1, 32, 32]
+    assert set(figures["latency_ms"]) == {
+        "float, eager",
+        "float, torch.compile (inductor)",
+        "int8, torch.compile (inductor)",
+        "float, onnxruntime",
+        "int8, onnxruntime",
+    }
+    for kind in ("torch", "onnx"):
+        assert figures["agreement"][kind]["videos"] == 10 and 0 < figures["agreement"][kind]["rms_over_std"] < 0.25
+        assert figures["bytes"][f"int8 {kind}"] < figures["bytes"][f"float {kind}"]
+    assert "the same decision on" in capsys.readouterr().out
+
+
 def _weights(path):
     import torch.ao.quantization.fx._decomposed
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from vidrec.engine.files import atomic_file, remove_leftovers
+from vidrec.engine.files import atomic_file, remove_leftovers, staged_files
 from vidrec.engine.nodes import is_own_address, match_node_rank, meeting_point
 from vidrec.utils import dist
 from vidrec.utils.errors import ConfigError, DataError
@@ -94,3 +94,25 @@ def test_a_bound_port_does_not_hide_an_own_address():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         assert is_own_address("127.0.0.1")
+
+
+def test_staged_files_take_their_places_together_or_not_at_all(tmp_path):
+    (tmp_path / "a.onnx").write_text("earlier")
+    with pytest.raises(ValueError, match="bad"), staged_files(tmp_path) as stage:
+        (stage / "a.onnx").write_text("new")
+        raise ValueError("bad")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.onnx", "earlier")]
+    with staged_files(tmp_path) as stage:
+        (stage / "a.onnx").write_text("new")
+        (stage / "a.onnx.json").write_text("{}")
+        assert (tmp_path / "a.onnx").read_text() == "earlier" and stage.parent == tmp_path
+    assert sorted((path.name, path.read_text()) for path in tmp_path.iterdir()) == [("a.onnx", "new"), ("a.onnx.json", "{}")]
+
+
+def test_stage_of_a_killed_process_is_removed(tmp_path):
+    dead = 2**22 + 7  # above the largest process id of Linux
+    stage = tmp_path / f"staged.tmp.{dead}"
+    stage.mkdir()
+    (stage / "a.onnx").write_text("half")
+    assert [path.name for path in remove_leftovers(tmp_path)] == [stage.name]
+    assert not list(tmp_path.iterdir())

@@ -1,8 +1,14 @@
-"""The different networks among the names of the model zoo, and a small clip for each."""
+"""The different networks among the names of the model zoo, a small clip for each, and its export with all its layers."""
 
 import json
+from pathlib import Path
 
+import torch
+
+from vidrec.inference.export import Exportable, capture, compare, without_traces
+from vidrec.inference.export_onnx import load_onnx, write_onnx
 from vidrec.model_zoo import specs
+from vidrec.models.build import get_model
 
 # What no exported program has: it is used in training only, or when fresh weights are drawn.
 TRAINING_ONLY = ("DROPOUT", "INIT_STD", "NONLOCAL_MOMENTUM")
@@ -26,3 +32,16 @@ def small_clip(name: str) -> tuple[int, int]:
     if "NECK" in row.model:  # the pyramid pools all frames of its published clip
         return row.clip.num_frames, 32
     return FRAMES.get(kind, 1 if row.clip.num_segments > 1 else 8), SIZES.get(kind, 32)
+
+
+def check_export(name: str, folder: Path) -> None:
+    """Exports the network of a name and compares both programs with it."""
+    torch.manual_seed(0)
+    frames, size = small_clip(name)
+    network = Exportable(get_model(name, num_classes=7).eval(), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    clips = torch.randint(0, 256, (4, frames, size, size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    inputs, logits = network.inputs(clips), network.logits(clips)
+    program = without_traces(capture(network.module, inputs[:2]))
+    assert compare(torch.no_grad()(program.module()), inputs, logits).over_std < 1e-5
+    write_onnx(program, folder / "a.onnx", facts={})
+    assert compare(load_onnx(folder / "a.onnx"), inputs, logits).over_std < 1e-3
