@@ -145,6 +145,7 @@ def error_of(capsys, *words):
         (["{}/lst.txt"], "The list {}/lst.txt does not exist; a list of videos is wanted. Check the path. Did you mean 'list.txt'?"),
         (["a.mp4", "--top-k", "0"], "--top-k is 0; it must be at least 1"),
         (["a.mp4", "--stride", "0"], "--stride is 0; it must be above 0 seconds"),
+        (["a.mp4", "--window", "inf"], "--window is inf; it must be at least 0 seconds"),
         (["a.mp4", "CONFIG.DATA.CLIP_LEN"], "ends with 'CONFIG.DATA.CLIP_LEN', which has no value"),
         (["a.mp4", "CONFIG.DATA.CLIP_LAN", "3"], "CONFIG.DATA.CLIP_LAN"),
         (["0", "--annotate"], "0 is a stream or a camera; --annotate takes files"),

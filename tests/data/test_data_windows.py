@@ -1,5 +1,7 @@
 """Windows that slide over a long video: where they lie, what they show, and how little they keep."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from video_files import frame_numbers, write_video
@@ -63,6 +65,14 @@ def test_window_has_the_views_of_a_part_of_its_length(tmp_path):
 def test_short_video_is_one_window_that_repeats_its_last_frame(tmp_path):
     windows = list(read_windows(write_video(tmp_path / "a.mp4", 3), sliding(PIPELINE), stride_s=1.0))
     assert [shown(window) for window in windows] == [[0, 2, 2]]
+
+
+def test_windows_that_would_keep_too_many_frames_are_refused(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 14)
+    few = replace(sliding(PIPELINE), reading=replace(PIPELINE.reading, max_clip_frames=4))
+    assert len(list(read_windows(path, few, stride_s=5 / 25))) == 3
+    with pytest.raises(VideoError, match=r"5 different frames; CONFIG\.DATA\.MAX_CLIP_FRAMES allows 4"):
+        list(read_windows(path, few, stride_s=1 / 25))
 
 
 def test_broken_video_is_refused(tmp_path):

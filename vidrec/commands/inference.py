@@ -92,7 +92,7 @@ def read_options(args: argparse.Namespace) -> Options:
         if value is not None and value < 1:
             raise UserError(f"{flag} is {value}; it must be at least 1. Give a larger number, or leave it out.")
     for flag, value, lowest in (("--stride", args.stride, 1e-9), ("--window", args.window, 0), ("--seconds", args.seconds, 0)):
-        if not value >= lowest:
+        if not lowest <= value < float("inf"):
             raise UserError(f"{flag} is {value:g}; it must be {'above' if lowest else 'at least'} 0 seconds. Give another number.")
     inputs, overrides = split_overrides(args.inputs)
     if not inputs:

@@ -1,6 +1,6 @@
 """A long video as windows that slide over it, each cut into views as a video of its own, decoded once and in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,9 @@ def read_windows(
         seconds = (times.seconds() if times.fps else np.arange(times.num_frames) / fps) + start / fps
         plan = plan_windows(times.num_frames, length=window_frames(pipeline, fps, window_s), stride=max(round(stride_s * fps), 1))
         chosen = [start + first + pipeline.choose_frames(_part(pipeline, times, int(first), plan.length)) for first in plan.firsts]
-        frames = _Frames(reader, pipeline, np.unique(np.concatenate(chosen)))
+        wanted = np.unique(np.concatenate(chosen))
+        most = int((np.searchsorted(wanted, start + plan.firsts + plan.length) - np.searchsorted(wanted, start + plan.firsts)).max())
+        frames = _Frames(reader, pipeline, wanted, check=partial(pipeline.reading.check_clip, str(path), most))
         for index, (first, clips) in enumerate(zip(plan.firsts.tolist(), chosen, strict=True)):
             frames.forget_before(int(clips.min()))
             video = views_of(pipeline, frames.get(clips), clips, str(path), index)
@@ -117,8 +119,8 @@ def views_of(pipeline: EvalPipeline, frames: np.ndarray, clips: np.ndarray, path
 class _Frames:
     """The wanted frames of an open video, decoded in rising order as they are asked for, and kept until they are forgotten."""
 
-    def __init__(self, reader: VideoReader, pipeline: EvalPipeline, wanted: np.ndarray):
-        self._reader, self._pipeline, self._wanted = reader, pipeline, wanted
+    def __init__(self, reader: VideoReader, pipeline: EvalPipeline, wanted: np.ndarray, *, check: Callable[[tuple[int, int]], None]):
+        self._reader, self._pipeline, self._wanted, self._check = reader, pipeline, wanted, check
         self._next = 0  # place in wanted of the next frame to decode
         self._kept: dict[int, np.ndarray] = {}
 
@@ -132,6 +134,7 @@ class _Frames:
             part = self._wanted[self._next : self._next + PART_FRAMES]
             decoded = self._reader.get_frames(part).numpy()
             size = resized_size(*decoded.shape[1:3], short_side=pipeline.short_side, squeeze_to=pipeline.squeeze_to)
+            self._check(size)
             self._kept |= dict(zip(part.tolist(), resize_clip(decoded, *size), strict=True))
             self._next += len(part)
         return np.stack([self._kept[number] for number in frame_order(clips).tolist()])

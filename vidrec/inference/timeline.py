@@ -121,7 +121,7 @@ def slide(
 
 def check_stride(stride_s: float, window_s: float) -> None:
     """Raises UserError for a stride or a window that cannot be, in seconds."""
-    if not stride_s > 0 or not window_s >= 0:
+    if not (0 < stride_s < float("inf") and 0 <= window_s < float("inf")):
         raise UserError(
             f"The stride is {stride_s:g} s and the window {window_s:g} s; the stride must be above 0, the window 0 (one clip) or above."
             " Give such numbers."

@@ -39,12 +39,14 @@ def draw_timeline(timeline: "Timeline", *, classes: int = 5) -> Any:
     marker = "o" if len(timeline) < 60 else None
     for label in labels:
         name = timeline.class_names[label]
-        lines.plot(timeline.middles, timeline.probabilities[:, label], color=colors[name], label=_short(name), marker=marker, markersize=3)
+        lines.plot(timeline.middles, timeline.probabilities[:, label], color=colors[name], label=_shown(name), marker=marker, markersize=3)
     for name, start, stop in timeline.segments():
         band.axvspan(start, stop, color=colors.get(name, "#dddddd"), linewidth=0)
-    lines.set(ylim=(-0.02, 1.02), ylabel="probability", title=Path(timeline.path).name)
+    lines.set(ylim=(-0.02, 1.02), ylabel="probability")
+    lines.set_title(_shown(Path(timeline.path).name, 100), parse_math=False)
     lines.grid(alpha=0.3)
-    lines.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    for text in lines.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False).get_texts():
+        text.set_parse_math(False)  # a class may be called $x
     end = float(timeline.stops[-1]) if len(timeline) else 1.0
     band.set(xlim=(0, end), yticks=[], xlabel="time, minutes:seconds" if end >= 60 else "time, seconds", ylabel="top")
     if end >= 60:
@@ -52,5 +54,8 @@ def draw_timeline(timeline: "Timeline", *, classes: int = 5) -> Any:
     return figure
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 3]}..."
+def _shown(name: str, length: int = NAME_LENGTH) -> str:
+    """A name that matplotlib can draw: no halves of characters, and no _ in front, which would keep it out of the legend."""
+    drawable = name.encode("utf-8", "backslashreplace").decode("utf-8")
+    short = drawable if len(drawable) <= length else f"{drawable[: length - 3]}..."
+    return f" {short}" if short.startswith("_") else short

@@ -16,8 +16,9 @@ def say(message: str) -> None:
 
 
 def show(text: str) -> None:
-    """Prints a text, of which a reader such as `head` may take a part only."""
+    """Prints a text, of which a reader such as `head` may take a part only; what the console cannot show comes as `\\xe9`."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        print(text, flush=True)
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter flushes once more at its end, and complains
