@@ -184,6 +184,9 @@ def _predict_files(model: "Predictor", inputs: "Inputs", records: "Records", ext
                         more = write_extras(model, found, table, place, records, extras)
                     except VideoError as error:
                         reason = str(error)
+                    except UserError:  # such as a full disk: what is known of the video is kept
+                        records.add(found)
+                        raise
                 if reason:
                     countdown.say(f"{found.path}: CANNOT BE READ: {reason}")
                     failures.append(found.path)

@@ -65,9 +65,8 @@ class Records:
         record |= ({"failure": failure} if failure else {}) | more
         text = (",\n" if self.count else "\n") + json.dumps(record)
         with self._writing():
-            self._csv.write(_row([path, top[0].label if top else "", *cells, failure]))
-            self._json.seek(-len(_TAIL), os.SEEK_END)
-            self._json.write(text.encode() + _TAIL)
+            _append(self._csv, _row([path, top[0].label if top else "", *cells, failure]))
+            _append(self._json, text.encode() + _TAIL, over=_TAIL)
         self.count += 1
 
     def close(self) -> None:
@@ -129,6 +128,20 @@ class _Writing:
                 f"The predictions cannot be written to {self._folder} ({error.strerror or error}; {room_text(self._folder)}); choose a"
                 " folder that you may write to with --out."
             ) from error
+
+
+def _append(file: Any, content: bytes, *, over: bytes = b"") -> None:
+    """Writes at a file's end, in the place of the bytes `over` there; where that fails the file is as it was. Raises OSError."""
+    place = file.seek(-len(over), os.SEEK_END)
+    try:
+        left = memoryview(content)
+        while len(left):  # a full disk may take a part
+            left = left[file.write(left) :]
+    except OSError:
+        file.seek(place)
+        file.truncate()
+        file.write(over)
+        raise
 
 
 def _row(cells: Sequence[Any]) -> bytes:
