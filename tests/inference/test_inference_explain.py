@@ -135,7 +135,7 @@ def test_frame_stays_until_the_next_one_that_was_seen_or_half_a_second(video):
 def test_mp4_plays_everywhere_at_the_speed_of_the_video_and_the_strip_is_a_png(video, tmp_path):
     model = predictor()
     found = explain(model, video, label=1, num_views=1)
-    save_pictures(found, shown_frames(model, found), strip=tmp_path / "a.png", video=tmp_path / "a.mp4")
+    save_pictures(found, shown_frames(model, found), strip=tmp_path / "a.png", video=str(tmp_path / "a.mp4"))
     with av.open(str(tmp_path / "a.mp4")) as container:
         stream = container.streams.video[0]
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]

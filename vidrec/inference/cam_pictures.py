@@ -45,7 +45,12 @@ def blend(picture: np.ndarray, evidence: np.ndarray) -> np.ndarray:
 
 
 def save_pictures(
-    explanation: Explanation, frames: Iterable[np.ndarray], *, strip: Path | None = None, video: Path | None = None, num_shown: int = 8
+    explanation: Explanation,
+    frames: Iterable[np.ndarray],
+    *,
+    strip: str | Path | None = None,
+    video: str | Path | None = None,
+    num_shown: int = 8,
 ) -> None:
     """Writes the strip, the mp4, or both, out of the frames of the explanation, read once.
 
@@ -63,7 +68,7 @@ def save_pictures(
         kept = {place: frame for place, frame in wanted if place in chosen}
     else:
         repeats = hold_lengths(explanation)
-        with writing_mp4(video, fps=explanation.fps) as append:
+        with writing_mp4(Path(video), fps=explanation.fps) as append:
             for place, frame in wanted:
                 image = _labelled(overlay(frame, explanation.evidence[place], explanation.box), explanation, place)
                 for _ in range(repeats[place]):
@@ -71,7 +76,7 @@ def save_pictures(
                 if place in chosen:
                     kept[place] = frame
     if strip is not None:
-        _save_figure(draw_strip(explanation, kept), strip)
+        _save_figure(draw_strip(explanation, kept), Path(strip))
 
 
 def shown_places(explanation: Explanation, num_shown: int) -> list[int]:

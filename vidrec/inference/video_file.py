@@ -38,5 +38,5 @@ def writing_mp4(path: Path, *, fps: float) -> Iterator[Callable[[np.ndarray], No
 
             yield append
             container.mux(stream.encode())
-    except OSError as error:
+    except (OSError, av.error.FFmpegError) as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); give a folder that you may write to, with room.") from error
