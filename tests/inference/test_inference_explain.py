@@ -70,6 +70,11 @@ def test_evidence_stands_beside_the_number_and_time_of_its_frame(video, options,
     assert found.name == "green"
 
 
+def test_short_video_has_its_different_clips_looked_at_once(video):
+    found = explain(predictor(), video, label=1, num_views=100)
+    assert found.num_views == 3 and found.frames.tolist() == [0, 2, 4, 6, 8, 10]
+
+
 def test_class_is_the_most_probable_of_the_clips_and_may_have_no_evidence(video):
     found = explain(predictor(), video)
     assert found.name == "red" and found.probability == pytest.approx(0.99, abs=0.01)  # its bias is 5

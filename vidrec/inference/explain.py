@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ class Explanation:
         path: of the video.
         label, name: the class.
         probability: of the class, of the mean logits of these clips.
-        num_views: clips that were looked at.
+        num_views: different clips that were looked at.
         frames: [N] int64, numbers of the frames that the clips have, rising.
         seconds: [N] when each is shown.
         fps: of the video, frames per second.
@@ -87,21 +88,21 @@ def explain(
         UserError: a layer has no map; a video has one clip only; memory runs out.
     """
     pipeline = _with_views(predictor.pipeline, num_views)
-    clips, seconds, fps = _choose_frames(pipeline, path, span)
+    chosen = _choose_frames(pipeline, path, span)
     frames, grid = pipeline(path, span)
-    cams = _cams(predictor, VideoViews(frames.to(predictor.device), grid), label, layers)
-    seen = np.unique(clips)
-    evidence, logits, last = _together(cams, np.searchsorted(seen, clips))
+    cams = _cams(predictor, VideoViews(frames.to(predictor.device), grid), chosen.places, label=label, layers=layers)
+    seen = np.unique(chosen.clips)
+    evidence, logits, last = _together(cams, np.searchsorted(seen, chosen.clips))
     probabilities = logits.sigmoid() if predictor.average.sigmoid else logits.softmax(0)
     return Explanation(
         path=path,
         label=last.label,
         name=predictor.class_names[last.label],
         probability=float(probabilities[last.label]),
-        num_views=len(clips),
+        num_views=len(chosen.clips),
         frames=seen,
-        seconds=seconds[seen],
-        fps=fps,
+        seconds=chosen.seconds[seen],
+        fps=chosen.fps,
         evidence=evidence,
         box=tuple((grid.boxes[0] / np.repeat(frames.shape[1:3], 2)).tolist()),
         layers=last.layers,
@@ -151,12 +152,28 @@ def _with_views(pipeline: EvalPipeline, num_views: int | None) -> EvalPipeline:
     return replace(pipeline, num_clips=num_views or usual, num_crops=1)
 
 
-def _choose_frames(pipeline: EvalPipeline, path: str | Path | VideoBytes, span: Span | None) -> tuple[np.ndarray, np.ndarray, float]:
-    """Numbers of the frames of each clip, [V, T]; when each frame of the video is shown, in seconds; frames per second."""
+class _Chosen(NamedTuple):
+    """The clips of a video, each different one once, since a short video has fewer than are wanted.
+
+    Args:
+        clips: [V, T] numbers of their frames.
+        places: of each among the views of the pipeline.
+        seconds: when each frame of the video is shown.
+        fps: of the video, frames per second.
+    """
+
+    clips: np.ndarray
+    places: list[int]
+    seconds: np.ndarray
+    fps: float
+
+
+def _choose_frames(pipeline: EvalPipeline, path: str | Path | VideoBytes, span: Span | None) -> _Chosen:
     with open_video(path, pipeline.decoder, pipeline.reading) as reader:
         first, video = part_of(reader, span, path, with_times=pipeline.target_fps > 0)
-        clips, fps = first + pipeline.choose_frames(video), video.fps or USUAL_FPS
-        return clips, read_timeline(reader, with_times=True)._replace(fps=fps).seconds(), fps
+        clips, places = np.unique(first + pipeline.choose_frames(video), axis=0, return_index=True)
+        fps = video.fps or USUAL_FPS
+        return _Chosen(clips, places.tolist(), read_timeline(reader, with_times=True)._replace(fps=fps).seconds(), fps)
 
 
 def _together(cams: Iterable[Cam], places: np.ndarray) -> tuple[np.ndarray, Tensor, Cam]:
@@ -177,12 +194,12 @@ def _together(cams: Iterable[Cam], places: np.ndarray) -> tuple[np.ndarray, Tens
     return (mean / (mean.max() or 1.0)).numpy(), torch.stack(logits).mean(0), cam
 
 
-def _cams(predictor: Predictor, views: VideoViews, label: int | None, layers: Sequence[str]) -> Iterator[Cam]:
-    """Of each view, for the same class."""
-    if label is None and len(views) > 1:
-        label = int(torch.stack([_logits(predictor, views[view]) for view in range(len(views))]).mean(0).argmax())
-    for view in range(len(views)):
-        yield _cam(predictor, views[view], label, layers)
+def _cams(predictor: Predictor, views: VideoViews, places: list[int], *, label: int | None, layers: Sequence[str]) -> Iterator[Cam]:
+    """Of each of some views, for the same class."""
+    if label is None and len(places) > 1:
+        label = int(torch.stack([_logits(predictor, views[place]) for place in places]).mean(0).argmax())
+    for place in places:
+        yield _cam(predictor, views[place], label, layers)
 
 
 def _logits(predictor: Predictor, view: Tensor) -> Tensor:
