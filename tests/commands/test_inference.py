@@ -127,7 +127,8 @@ def test_urls_are_fetched_and_missing_ones_listed(run, videos, tmp_path):
         assert [row["path"] for row in rows] == [str(word) for word in words]
         assert rows[0]["probability_1"] == rows[2]["probability_1"]
         assert "cannot be fetched: there is no such file" in rows[1]["failure"]
-        assert vidrec.load(run).predict(words[0]).top[0].name == rows[0]["class_1"]
+        model = vidrec.load(run)
+        assert model.predict(words[0]).top[0].name == rows[0]["class_1"] and len(model.timeline(words[0], stride=0.1)) == 3
 
 
 def error_of(capsys, *words):
@@ -209,6 +210,14 @@ def frames_of(path):
 
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0))
+
+
+def test_file_whose_name_is_not_text_is_predicted(run, videos, tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9.mp4")
+    (videos / "a.mp4").rename(videos / name)
+    assert call("--run", run, videos / name, "--timeline", "--save-logits", "--views", "one", "--out", tmp_path / "out") == 0
+    assert "/videos/caf\\udce9.mp4: " in capsys.readouterr().out
+    assert (tmp_path / "out" / "00000_caf_.timeline.png").exists() and (tmp_path / "out" / "logits" / "00000_caf_.npz").exists()
 
 
 def test_camera_that_is_not_there_is_one_clear_message(run, tmp_path, capsys):

@@ -29,6 +29,7 @@ def test_video_that_ends_its_process_fails_and_all_others_are_read(how, reason):
     assert found[3].failure.reason == f"/videos/number 3.mp4 cannot be read: {reason}"
 
 
+@pytest.mark.slow
 def test_death_that_no_video_of_the_list_explains_is_raised():
     table = VideoTable.from_paths([f"/other/{number}.mp4" for number in range(8)])
     with pytest.raises(LoaderDied, match="killed by signal 9"):

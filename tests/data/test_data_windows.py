@@ -90,6 +90,14 @@ def test_camera_reads_what_opencv_opens_in_windows_as_they_fill(tmp_path):
     assert [shown(window) for window in windows] == [[0, 2, 4], [3, 5, 7], [6, 8, 10], [9, 11, 13]]
 
 
+def test_stream_is_watched_for_so_many_seconds_of_its_own_time(tmp_path):
+    stream = open_live(str(write_video(tmp_path / "a.mp4", 14, width=64, height=64)))
+    windows = list(live_windows(stream, sliding(PIPELINE), "stream", stride_s=3 / 25, seconds=7 / 25))
+    stream.close()
+    assert [shown(window) for window in windows] == [[0, 2, 4], [3, 5, 7]]
+    assert [round(25 * window.stop_s) for window in windows] == [5, 8]
+
+
 def test_stream_that_nobody_sends_is_refused():
     with pytest.raises(VideoError, match=r"rtsp://127.0.0.1:9/x cannot be watched: .*Check the address"):
         open_live("rtsp://127.0.0.1:9/x")

@@ -206,7 +206,9 @@ class Predictor:
         Raises:
             VideoError: the video cannot be read.
         """
-        return Timeline.of(str(path), slide(self, path, stride_s=stride, window_s=window, all_crops=all_crops), self.class_names)
+        table = table_of([path])  # which keeps a fetched file until it is read
+        moments = slide(self, table.source(0), stride_s=stride, window_s=window, all_crops=all_crops)
+        return Timeline.of(str(path), moments, self.class_names)
 
     @torch.inference_mode()
     def view_outputs(self, videos: Sequence[EvalVideo]) -> Sequence[torch.Tensor]:
