@@ -49,7 +49,13 @@ def test_every_command_has_a_main(module):
 
 @pytest.mark.parametrize(
     ("name", "hint"),
-    [("tran", " Did you mean 'train'?"), ("check_dat", " Did you mean 'check-data'"), ("flop", " Did you mean 'flops'"), ("zzzz", "\n")],
+    [
+        ("tran", " Did you mean 'train'?"),
+        ("check_dat", " Did you mean 'check-data'"),
+        ("flop", " Did you mean 'flops'"),
+        ("infer", " Did you mean 'predict'?"),
+        ("zzzz", "\n"),
+    ],
 )
 def test_unknown_command_is_told_with_close_names(name, hint, capsys):
     assert main([name]) == 2

@@ -89,9 +89,15 @@ def _modules() -> dict[str, str]:
 
 
 def _unknown(name: str) -> str:
-    close = close_matches(name.replace("_", "-"), _modules())
-    hint = f" Did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
+    modules = _modules()
+    close = dict.fromkeys(_shown(modules[match]) for match in close_matches(name.replace("_", "-"), modules))
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     return f"{name!r} is not a command of vidrec.{hint}"
+
+
+def _shown(module: str) -> str:
+    """The one name by which help and hints call a command."""
+    return SHORT.get(module, module.replace("_", "-"))
 
 
 def _help() -> str:
@@ -101,7 +107,7 @@ def _help() -> str:
         lines += ["", f"{group}:"]
         for module, what in commands.items():
             other = f" ({module})" if module in SHORT else ""
-            lines.append(f"  {SHORT.get(module, module.replace('_', '-')):24}{what}{other}")
+            lines.append(f"  {_shown(module):24}{what}{other}")
     return "\n".join([*lines, "", "`vidrec COMMAND --help` says what a command takes. Keys of a config: docs/, vidrec/config/defaults.py."])
 
 
