@@ -116,6 +116,15 @@ def test_a_checkpoint_of_another_shape_is_refused_in_one_message(made, tmp_path,
     assert f"{tmp_path}/wide.pth does not fit this I3DResNet" in said and "of another shape" in said
 
 
+def test_a_file_in_place_of_the_results_folder_is_refused_before_the_test(made, capsys):
+    (made[1] / "taken").touch()
+    arguments = ["CONFIG.INFERENCE.CHECKPOINTS", "[1]", "CONFIG.LOG.EVAL_DIR", "taken"]
+    with pytest.raises(SystemExit):
+        test_command.main(["--config-file", str(made[0]), *arguments])
+    assert "taken, which is a file; it must be a folder: name another in CONFIG.LOG.EVAL_DIR" in capsys.readouterr().err
+    assert not (made[1] / "taken.partial").exists()
+
+
 def test_other_commands_take_averaged_weights_and_no_mean_of_scores(made):
     both = ["CONFIG.INFERENCE.CHECKPOINTS", "[1, 2]"]
     with pytest.raises(UserError, match="names 2 files and COMBINE is scores, which only a test does"):
@@ -130,5 +139,7 @@ def test_keys_that_do_not_go_together_are_refused(made):
         named(made, 1, BN_BATCHES=5)
     with pytest.raises(UserError, match=r"CHECKPOINTS is \[0\]; it must be a list of files, patterns of files or numbers of epochs from 1"):
         named(made, 0)
+    with pytest.raises(UserError, match=r"CHECKPOINTS is 'w.pth' \(str\); it must be a list of files, patterns"):
+        load_config(made[0], ["CONFIG.INFERENCE.CHECKPOINTS", "w.pth"])
     with pytest.raises(UserError, match="COMBINE is 'mean'; it must be one of scores, weights"):
         named(made, 1, COMBINE="mean")

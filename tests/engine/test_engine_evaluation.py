@@ -76,6 +76,7 @@ def test_hardest_are_those_whose_label_is_least_probable():
     assert hardest(losses) == [1, 3, 0]
     assert true_probabilities(PROBABILITIES, LABELS).tolist() == pytest.approx([0.7, 0.2, NAN, 0.3], nan_ok=True)
     assert video_losses(np.array([[0.0, 1.0]]), np.array([0])).tolist() == pytest.approx([87.498], abs=1e-3)  # no infinity
+    assert str(video_losses(np.array([[1.0, 0.0]]), np.array([0]))[0]) == "0.0"
 
 
 def test_hardest_of_several_labels_have_the_highest_cross_entropy():

@@ -119,6 +119,14 @@ def test_a_damaged_file_of_scores_is_said_and_its_videos_are_scored_again(tmp_pa
     assert sorted(path.name for path in file.parent.iterdir()) == ["part_0_0.npz", "part_0_1.npz", "test.json"]
 
 
+def test_scores_that_are_not_finite_are_not_kept_and_an_empty_test_is_not_said(tmp_path, caplog):
+    kept = PartialScores(tmp_path, FACTS)
+    kept.add(0, 1, np.array([np.nan, 0.0]))
+    kept.save()
+    assert PartialScores(tmp_path, {"weights": "cd"}).done == PartialScores(tmp_path, FACTS).done == set()
+    assert not caplog.messages
+
+
 def test_a_full_disk_is_said_and_the_test_goes_on(tmp_path, caplog):
     kept = PartialScores(tmp_path, FACTS)
     folder, kept.folder = kept.folder, tmp_path / "away"

@@ -209,6 +209,12 @@ def test_confusion_is_drawn_darker_where_more_videos_are(classes):
     assert (pixels.reshape(-1, 3) == [8, 48, 107]).all(1).any(), "the darkest blue is the diagonal"
 
 
+@pytest.mark.filterwarnings("error")
+def test_class_names_are_drawn_as_they_stand():
+    names = ["$\\frac$", "\u6253\u7403"]  # no formula to set, and a script that the font lacks
+    assert draw_confusion(np.eye(2, dtype=np.int64), title="$\\frac$", names=names).shape[2] == 3
+
+
 def test_group_rates_have_names_where_groups_have_them():
     one, two = (torch.nn.Parameter(torch.zeros(1)) for _ in range(2))
     assert group_rates(torch.optim.SGD([one], lr=0.5)) is None

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidrec.utils.errors import UserError
+
 if TYPE_CHECKING:
     from yacs.config import CfgNode
 
@@ -35,11 +37,19 @@ def unfinished_run(cfg: "CfgNode") -> str | None:
 
 
 def open_scores(cfg: "CfgNode", out: Path, dataset: Any, tester: "Tester") -> "PartialScores":
-    """The scores that an earlier part of this test has left beside its results' folder `out`, and where those of this one go."""
+    """The scores that an earlier part of this test has left beside its results' folder `out`, and where those of this one go.
+
+    Raises:
+        UserError: the results or the scores cannot be written there.
+    """
     from vidrec.engine.evaluation.partial import PartialScores
     from vidrec.engine.log import logger
     from vidrec.utils import dist
 
+    if out.exists() and not out.is_dir():
+        raise UserError(
+            f"The results are to be written into {out}, which is a file; it must be a folder: name another in CONFIG.LOG.EVAL_DIR."
+        )
     facts = dist.run_on_main(_facts, cfg, dataset, tester)
     scores = PartialScores(_partial_folder(out), facts, config=_config_digest(cfg))
     if scores.done and dist.is_main():

@@ -78,6 +78,8 @@ def _number_as(value: Any, default: Any) -> Any:
 def _type_words(key: str, default: Any) -> str:
     if key in TWO_TYPES:
         return TWO_TYPES[key]
+    if default == [] and key in RULES:
+        return RULES[key].allowed
     if isinstance(default, list):
         return f"a list, such as {default!r}"
     return {bool: "True or False", int: "a whole number", float: "a number", str: "text"}[type(default)]

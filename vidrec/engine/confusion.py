@@ -1,5 +1,6 @@
 """Which classes a validation takes for which: counts, accuracies of the classes, a table and a picture."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,16 +70,19 @@ def draw_confusion(counts: np.ndarray, *, title: str, names: Sequence[str] | Non
     norm = PowerNorm(1.0 if few else 0.5, vmin=0.0, vmax=1.0)
     shown = axes.imshow(shares, norm=norm, cmap="Blues", interpolation="nearest")
     figure.colorbar(shown, ax=axes, shrink=0.8, label="share of the class's videos")
-    axes.set(title=title, xlabel="prediction", ylabel="label")
+    axes.set(xlabel="prediction", ylabel="label")
+    axes.set_title(title, parse_math=False)
     if few:
         words = [_name(label, names) for label in range(len(counts))]
-        axes.set_xticks(range(len(words)), words, rotation=90)
-        axes.set_yticks(range(len(words)), words)
+        axes.set_xticks(range(len(words)), words, rotation=90, parse_math=False)  # a name may hold dollar signs
+        axes.set_yticks(range(len(words)), words, parse_math=False)
     if len(counts) <= COUNTED_CLASSES:
         for row, column in zip(*np.nonzero(counts), strict=True):
             ink = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=8)
-    canvas.draw()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a script that matplotlib's font lacks: boxes are drawn
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 

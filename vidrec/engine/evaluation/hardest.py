@@ -27,8 +27,8 @@ def video_losses(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
     Example: probabilities [0.25, 0.75], label 0 -> ln 4; labels [T, F] -> (ln 4 + ln 4) / 2
     """
     if truth.ndim == 1:
-        return -np.log(np.maximum(true_probabilities(probabilities, truth), FLOOR))
-    return -np.log(np.maximum(np.where(truth, probabilities, 1 - probabilities), FLOOR)).mean(1)
+        return 0.0 - np.log(np.maximum(true_probabilities(probabilities, truth), FLOOR))  # never -0.0
+    return 0.0 - np.log(np.maximum(np.where(truth, probabilities, 1 - probabilities), FLOOR)).mean(1)
 
 
 def hardest(losses: np.ndarray) -> list[int]:

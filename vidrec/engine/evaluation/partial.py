@@ -64,8 +64,9 @@ class PartialScores:
         self.known = on_disk.keep(set(on_disk.indices).difference(*seen[: rank()]))
 
     def add(self, index: int, label: int, score: np.ndarray, by_views: np.ndarray | None = None) -> None:
-        """Keeps a video's score; it is on disk at the latest SAVE_EVERY_S after the next one comes, or when `save` is called."""
-        self._new.add(index, label, score, by_views)
+        """Keeps a video's score, if it is finite; it is on disk when the next one comes SAVE_EVERY_S later, or when `save` is called."""
+        if np.isfinite(score).all():
+            self._new.add(index, label, score, by_views)
         if time.monotonic() - self._saved >= SAVE_EVERY_S:
             self.save()
 
@@ -140,7 +141,7 @@ def _say_others(own: Path, facts: Mapping[str, Any]) -> None:
     """Says which other unfinished tests are beside the own one, and how they differ."""
     now = dict(_flat(facts))
     for path in sorted(own.parent.glob(f"*/{FACTS_FILE}")):
-        if path.parent == own:
+        if path.parent == own or not any(map(_PART.fullmatch, (file.name for file in path.parent.iterdir()))):
             continue
         then = dict(_flat((_facts(path) or {}).get("facts", {})))
         changed = [key for key in (*now, *then.keys() - now.keys()) if then.get(key) != now.get(key)]
