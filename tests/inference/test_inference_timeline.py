@@ -17,11 +17,17 @@ TIMELINE = Timeline.of(
 
 def test_stretches_meet_between_windows():
     assert TIMELINE.segments() == [("_rest", 0.0, 2.5), ("jump \xe4", 2.5, 4.5), ("_rest", 4.5, 6.0)]
-    assert TIMELINE.top_labels(2) == [0, 2]
+    assert TIMELINE.top_labels(3) == [0, 2, 1]
     assert TIMELINE.at(0.0).tolist() == ROWS[0] and TIMELINE.at(3.2).tolist() == ROWS[2] and TIMELINE.at(99).tolist() == ROWS[4]
     assert repr(TIMELINE) == (
         "Timeline(videos/a.mp4: 5 windows over 0:00:06; _rest 0.0 to 2.5 s, jump \xe4 2.5 to 4.5 s, _rest 4.5 to 6.0 s)"
     )
+
+
+def test_class_that_leads_for_long_goes_before_one_that_peaks_once():
+    rows = [[0.0, 0.6, 0.4], [0.0, 0.6, 0.4], [0.9, 0.1, 0.0]]
+    timeline = Timeline.of("a.mp4", [Moment(place, place + 1.0, np.array(row)) for place, row in enumerate(rows)], list("abc"))
+    assert timeline.top_labels(3) == [1, 0, 2]
 
 
 def test_picture_has_a_line_for_each_leading_class_and_a_band():

@@ -59,8 +59,9 @@ class Timeline:
         return (self.starts + self.stops) / 2
 
     def top_labels(self, count: int) -> list[int]:
-        """The classes that reach the highest probabilities anywhere, best first."""
-        return np.argsort(-self.probabilities.max(0), kind="stable")[:count].tolist()
+        """The classes that are the most probable one in most windows, then those that reach the highest probabilities, best first."""
+        led = np.bincount(self.probabilities.argmax(1), minlength=len(self.class_names))
+        return np.lexsort((-self.probabilities.max(0), -led))[:count].tolist()
 
     def at(self, second: float) -> np.ndarray:
         """[K] probabilities of the window whose middle is nearest to a moment."""
