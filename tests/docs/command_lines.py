@@ -66,6 +66,18 @@ def split_lines(text: str) -> Iterator[list[str]]:
                 words.append(word)
 
 
+def help_of(command: str) -> str:
+    """What `--help` of a command says, of `vidrec NAME ...` or `tools/NAME.py ...`. Raises ValueError for one that is not there."""
+    program, *words = command.split()
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        names = [word for word in words[:2] if re.fullmatch(r"[a-z][a-z0-9_-]+", word)]
+        main_of(["-m", "vidrec"] if program == "vidrec" else [program])([*(names if program == "vidrec" else ()), "--help"])
+    if "usage:" not in said.getvalue():
+        raise ValueError(f"`{command}`: no such command")
+    return said.getvalue()
+
+
 def check_words(words: list[str]) -> None:
     """Raises ValueError for a command that could not be run as it is written."""
     while words and re.fullmatch(r"[A-Z_]\w*=.*", words[0]):
@@ -123,15 +135,18 @@ def _check_python(program: str, arguments: list[str]) -> None:
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """What a command's own parser makes of `tools/NAME.py ...` or `-m vidrec NAME ...`. Raises ValueError where it refuses."""
+    main = main_of(arguments)
+    return _parsed(lambda: main(arguments[2 if arguments[0] == "-m" else 1 :]))
+
+
+def main_of(arguments: list[str]) -> Callable[[list[str]], int]:
+    """The function behind `tools/NAME.py` or `-m vidrec`."""
     if arguments[:2] == ["-m", "vidrec"]:
-        module, arguments = "vidrec.__main__", arguments[2:]
-    else:
-        path = ROOT / arguments[0]
-        found = re.search(r"^from (vidrec\.\S+) import main", path.read_text(encoding="utf-8"), re.MULTILINE)
-        if not found:
-            raise ValueError(f"{arguments[0]} is no command of vidrec.")
-        module, arguments = found[1], arguments[1:]
-    return _parsed(lambda: importlib.import_module(module).main(arguments))
+        return importlib.import_module("vidrec.__main__").main
+    found = re.search(r"^from (vidrec\.\S+) import main", (ROOT / arguments[0]).read_text(encoding="utf-8"), re.MULTILINE)
+    if not found:
+        raise ValueError(f"{arguments[0]} is no command of vidrec.")
+    return importlib.import_module(found[1]).main
 
 
 def _parsed(call: Callable[[], object]) -> argparse.Namespace:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from blocks import OUTPUT, ROOT, SHELL, Block, pages, parse_blocks, read_blocks
-from command_lines import mistakes_in
+from command_lines import help_of, mistakes_in
 from markdown_it import MarkdownIt
 
 BLOCKS = [block for page in pages() for block in read_blocks(page)]
@@ -25,16 +25,26 @@ def test_commands_that_are_not_run_are_right():
     assert [f"{block.where}: {mistake}" for block in unseen for mistake in mistakes_in(block.commands)] == []
 
 
+def spans_of(page: str) -> list[str]:
+    """The code within the sentences and tables of a page."""
+    tokens = MarkdownIt("commonmark").enable("table").parse((ROOT / page).read_text(encoding="utf-8"))
+    return [child.content for token in tokens for child in token.children or () if child.type == "code_inline"]
+
+
 def test_commands_within_sentences_are_right():
-    found = []
-    for page in pages():
-        for token in MarkdownIt("commonmark").enable("table").parse((ROOT / page).read_text(encoding="utf-8")):
-            spans = [child.content for child in token.children or () if child.type == "code_inline"]
-            commands = [span for span in spans if span.startswith(("python tools/", "python -m vidrec ")) and "..." not in span]
-            bare = re.compile(r"python (tools/\S+|-m vidrec \S+)")  # the command's name alone
-            commands = [f"{command} --help" if bare.fullmatch(command) else command for command in commands]
-            found += [f"{page}: {mistake}" for command in commands for mistake in mistakes_in(command)]
-    assert found == []
+    whole = re.compile(r"python (tools/\S+\.py|-m vidrec \S+) (?!.*\.\.\.).+")
+    commands = [(page, span) for page in pages() for span in spans_of(page) if whole.fullmatch(span)]
+    assert [f"{page}: {mistake}" for page, command in commands for mistake in mistakes_in(command)] == []
+
+
+def test_commands_and_options_that_sentences_name_are_there():
+    named = re.compile(r"(?:python )?((?:vidrec [a-z]|tools/\w+(?:/\w+)?\.py).*)")
+    commands = {match[1]: page for page in pages() for match in map(named.fullmatch, spans_of(page)) if match}
+    wrong = []
+    for command, page in commands.items():
+        options = re.findall(r"--[a-z][a-z-]+", command)
+        wrong += [f"{page}: `{command}`: {option}" for option in options if option not in help_of(command)]
+    assert wrong == [] and len({help_of(command) for command in commands}) > 20
 
 
 @pytest.mark.parametrize(
