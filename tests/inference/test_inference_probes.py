@@ -64,7 +64,7 @@ def test_linear_probe_finds_the_best_line():
     accuracy = (found.scores.argmax(1) == truth.numpy()).mean()
     assert accuracy == pytest.approx(0.8413, abs=0.02)  # the best possible is the normal distribution at distance / 2 = 1
     assert [trial.value for trial in found.trials] == list(DECAYS) and len(steps) == len(DECAYS) + 1
-    best = max(found.trials, key=lambda trial: (trial.top1, -trial.loss))
+    best = min(found.trials, key=lambda trial: trial.loss)
     assert found.chosen == {"weight_decay": best.value}
     assert np.array_equal(found.scores, linear_probe(train, labels, test, num_classes=2).scores)
 
@@ -121,6 +121,13 @@ def test_tokens_are_views_or_points_of_maps(shape, tokens):
         np.testing.assert_array_equal(found[0, 0], channels.reshape(2, -1, 5, channels.shape[-1])[0, 0, :, 0])
     data = probe_data(features(values), torch.device("cpu"))
     np.testing.assert_allclose(data.vectors.numpy(), found.mean(1), rtol=1e-6)
+
+
+def test_values_that_cannot_be_written_are_taken_without_a_warning(recwarn):
+    values = np.eye(3, dtype=np.float32)
+    values.flags.writeable = False
+    assert torch.equal(probe_data(features(values), torch.device("cpu")).vectors, torch.eye(3))
+    assert not recwarn.list
 
 
 def features(values, labels=None, **about):

@@ -20,7 +20,7 @@ Main = Callable[[Any], int | None]
 
 INTERRUPTED = (
     "Stopped. A training run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto, "
-    "a test from its last scores with the same command."
+    "a test from its last scores, and an extraction from its last features, with the same command."
 )
 PATIENCE_S = 3.0  # see _let_main_speak_first
 OWN_PORT = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"

@@ -25,7 +25,8 @@ class ProbeData(NamedTuple):
 
 def probe_data(features: Features, device: torch.device) -> ProbeData:
     """The features of a list on a device."""
-    tokens = torch.from_numpy(as_tokens(features.values)).float().to(device)
+    writable = np.require(as_tokens(features.values), requirements="W")  # those of a parquet table are not, which torch warns of
+    tokens = torch.from_numpy(writable).float().to(device)
     labels = torch.tensor([labels[0] for labels in features.labels], device=device)
     return ProbeData(tokens, tokens.mean(dim=1), labels)
 
