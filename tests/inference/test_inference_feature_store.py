@@ -1,6 +1,7 @@
 """Files of features: names that never meet, folders that go on, tables that read back equal, and what is said of bad ones."""
 
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -80,6 +81,19 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be written \(Not a directory; [\d,]+ bytes are free there\); .* another folder"):
         FeatureStore(tmp_path / "file" / "out", ["a.npy"], "npy").begin(SETTINGS)
+
+
+def test_a_disk_without_room_is_said_and_leaves_no_half_file(tmp_path):
+    store = FeatureStore(tmp_path, ["a.npy"], "npy")
+    store.begin(SETTINGS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # bytes in a file, as a full disk would have room for
+    try:
+        with pytest.raises(UserError, match=r"cannot be written \(File too large; .* start the same command again, which goes on"):
+            store.add(Found(0, np.ones(1000, np.float32), np.zeros(2)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["features.json"]
 
 
 def table_of(folder, form, *, views, labels, shape=(2,)):

@@ -74,7 +74,8 @@ class FeatureStore:
         """Keeps a feature; it is whole on the disk when this returns. Raises UserError where the folder cannot be written."""
         with _naming(self.folder), atomic_file(self.file(found.row)) as file:
             if self.form == "npy":
-                np.save(file, found.feature)
+                np.lib.format.write_array(content := io.BytesIO(), found.feature, allow_pickle=False)
+                file.write(content.getbuffer())  # numpy's own writing to a file does not say why it failed
             else:
                 np.savez(file, feature=found.feature, seconds=found.seconds)
 
