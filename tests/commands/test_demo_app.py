@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -64,6 +65,8 @@ def test_files_are_deleted_when_nobody_has_touched_them_for_a_while(tmp_path):
         (["--runs", "/nowhere"], "--runs is /nowhere, which is no folder; it must be that of a run, or one that holds runs"),
         (["--max-upload-mb", "0"], "--max-upload-mb is 0; it must be above 0"),
         (["--keep-minutes", "-1"], "--keep-minutes is -1; it must be above 0"),
+        (["--port", "70000"], "--port is 70000; it must be 0 (any that is free) to 65535"),
+        (["--host", "203.0.113.1"], "203.0.113.1:7860 cannot be listened on (Cannot assign requested address); --host must be"),
     ],
 )
 def test_wrong_flag_is_one_clear_message(arguments, words, tmp_path, monkeypatch, capsys):
@@ -71,6 +74,16 @@ def test_wrong_flag_is_one_clear_message(arguments, words, tmp_path, monkeypatch
     with pytest.raises(SystemExit) as stop:
         demo_app.main(arguments)
     assert stop.value.code == 1 and words in capsys.readouterr().err
+
+
+def test_port_that_is_taken_is_said_so_before_anything_is_loaded(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit):
+            demo_app.main(["--port", str(port)])
+    assert f"127.0.0.1:{port} cannot be listened on (Address already in use)" in capsys.readouterr().err
 
 
 # In a browser.

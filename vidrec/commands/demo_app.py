@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -61,7 +62,7 @@ def serve(service: Service) -> None:
     for flag, value in (("--max-upload-mb", service.max_upload_mb), ("--keep-minutes", service.keep_minutes)):
         if not value > 0:
             raise UserError(f"{flag} is {value:g}; it must be above 0. Give a larger number.")
-    port = service.port or _free_port(service.host)
+    port = _usable_port(service.host, service.port)
     with _temporary_folder() as folder:
         _prepare_gradio(service.host, folder)
         networks = Networks(service.device)
@@ -80,11 +81,11 @@ def serve(service: Service) -> None:
                 ssr_mode=False,
                 run_history=False,
             )
-        except OSError as error:
-            raise UserError(
-                f"{service.host}:{port} cannot be listened on ({error}); --host and --port must be free. Choose another port."
-            ) from error
+        except OSError as error:  # somebody was faster
+            raise UserError(f"{service.host}:{port} cannot be listened on ({error}); it must be free. Choose another --port.") from error
         print(f"The page is at {public or local} (Ctrl-C stops it)", flush=True)
+        if service.share and not public:
+            print("No public address could be made: gradio's servers cannot be reached.", file=sys.stderr, flush=True)
         keep_seconds = 60 * service.keep_minutes
         while not stop.wait(min(60.0, keep_seconds / 2)):
             delete_old(Path(folder), keep_seconds)
@@ -174,9 +175,19 @@ def _prepare_gradio(host: str, folder: str) -> None:
         ) from error
 
 
-def _free_port(host: str) -> int:
+def _usable_port(host: str, port: int) -> int:
+    """The port, or for 0 one that is free. Raises UserError where it cannot be listened on."""
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port is {port}; it must be 0 (any that is free) to 65535. Give such a number.")
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(
+                f"{host}:{port} cannot be listened on ({error.strerror}); --host must be an address of this machine and --port be free. "
+                "Give others, or --port 0 for any free one."
+            ) from error
         return probe.getsockname()[1]
 
 
