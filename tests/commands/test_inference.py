@@ -196,13 +196,13 @@ def test_timeline_and_annotated_video_of_a_file_and_of_a_part_in_a_list(run, vid
     (videos / "part.csv").write_text("path,start,end,label\nb c.mp4,2,10,0\n")
     out = tmp_path / "out"
     words = ["--timeline", "--annotate", "--stride", "0.08", "--out", out]
-    assert call("--run", run, videos / "a.mp4", videos / "part.csv", *words) == 0
-    first, second = json.loads((out / "predictions.json").read_text())["videos"]
+    assert call("--run", run, videos / "a.mp4", videos / "part.csv", videos / "deep" / "frames", *words) == 0
+    first, second, frames = json.loads((out / "predictions.json").read_text())["videos"]
     whole, part = ((out / record["timeline"]["csv"]).read_text().splitlines() for record in (first, second))
     assert whole[0].startswith("start_s,stop_s,class,") and part[1].startswith("0.067,")
     assert [len(whole), len(part)] == [1 + 4, 1 + 2]  # 12 and 8 frames at 30 a second, windows of 7, one every second frame
     assert (out / first["timeline"]["png"]).read_bytes()[:4] == b"\x89PNG"
-    assert [frames_of(out / record["annotated"]) for record in (first, second)] == [12, 8]
+    assert [frames_of(out / record["annotated"]) for record in (first, second, frames)] == [12, 8, 12]
 
 
 def frames_of(path):

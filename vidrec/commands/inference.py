@@ -72,7 +72,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="FOLDER", help="for csv and json; predictions if not given"
     )
-    parser.add_argument("--views", choices=("protocol", "one"), help="views of a video: those of a test, or one from its middle")
+    parser.add_argument("--views", choices=("protocol", "one"), help="views of a video: those of a test, or one clip in one crop")
     parser.add_argument("--device", default="", help="cpu, cuda, cuda:1 ...; if not given, CUDA where there is some")
     parser.add_argument("--batch-size", type=int, metavar="N", help="views in one forward; if not given, VAL.BATCH_SIZE of the config")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that decode; if not given, DATA.NUM_WORKERS of the config")
