@@ -133,6 +133,12 @@ def test_model_of_the_cache_is_loaded_by_its_address_without_network(made, offli
     assert repr(model).startswith("Predictor(hf://me/motions@main: 8 classes")
 
 
+def test_license_that_is_no_identifier_is_refused(made, tmp_path):
+    with pytest.raises(UserError, match="The license is 'MIT License'; it must be an identifier of the hub"):
+        vidrec.save_pretrained(made[1], tmp_path / "folder", license="MIT License")
+    assert not (tmp_path / "folder").exists()
+
+
 def test_name_of_a_model_of_the_hub_without_its_scheme_reaches_no_network_and_is_told():
     with pytest.raises(UserError, match="A model of the Hugging Face hub is written hf://me/motions"):
         vidrec.load("me/motions")

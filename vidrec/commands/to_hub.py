@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,8 +80,8 @@ def save_pretrained(
     from vidrec.commands.model_card import card_text, save_card
     from vidrec.data.build import class_names
 
-    folder = Path(folder).expanduser()
-    import_hub()
+    folder, _ = Path(folder).expanduser(), import_hub()
+    _check_license(license)
     _check_folder(folder, force)
     found = find_source(source)
     model, names = make_predictor(found, device="cpu", weights=weights), class_names(found.cfg)
@@ -113,6 +114,13 @@ def push(folder: str | Path, repo: str, *, private: bool = False) -> str:
             " with `hf auth login` or set HF_TOKEN, then try again; the folder is complete."
         ) from error
     return str(sent)
+
+
+def _check_license(license: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", license):
+        raise UserError(
+            f"The license is {license!r}; it must be an identifier of the hub, in small letters: apache-2.0, mit, other. Give one."
+        )
 
 
 def _check_folder(folder: Path, force: bool) -> None:
