@@ -22,6 +22,7 @@ def test_help_names_each_command_once_in_its_group(capsys):
     lines = capsys.readouterr().out.splitlines()
     named = [line.split()[0] for line in lines if line.startswith("  ")]
     assert named == [SHORT.get(module, module.replace("_", "-")) for module in MODULES]
+    assert {"train", "test", "predict", "features", "flops", "fps", "export", "list", "check-data", "report"} <= set(named)
     assert [line for line in lines if line.endswith(":")] == [f"{group}:" for group in COMMANDS]
     assert "(get_flops)" in next(line for line in lines if line.startswith("  flops "))
 
