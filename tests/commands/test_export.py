@@ -101,10 +101,10 @@ def _weights(path):
 def test_video_that_cannot_be_read_is_listed_and_the_exit_code_says_so(config, demo_data, tmp_path, capsys):
     rows = (demo_data / "val.txt").read_text().splitlines()
     (tmp_path / "broken.mp4").write_bytes(b"no video")
-    (tmp_path / "val.txt").write_text("\n".join([f"{tmp_path}/broken.mp4 0 0", *(f"{demo_data}/{row}" for row in rows)]) + "\n")
+    (tmp_path / "val.txt").write_text("\n".join([f"{tmp_path}/broken.mp4 0", *(f"{demo_data}/{row}" for row in rows)]) + "\n")
     arguments = ("--out", tmp_path / "out", "--format", "torch", "CONFIG.DATA.VAL_ANNO_PATH", tmp_path / "val.txt")
     assert run(config, *arguments) == 3
-    assert f"cannot be read, another video took its place: {tmp_path}/broken.mp4" in capsys.readouterr().out
+    assert f"Another video takes the place of {tmp_path}/broken.mp4: " in capsys.readouterr().out
     assert (tmp_path / "out" / "run.pt2").is_file()
 
 
@@ -126,6 +126,12 @@ def test_what_cannot_be_exported_is_one_message_and_no_file(config, tmp_path, ca
         run(config, "--out", tmp_path / "out", *arguments)
     assert stop.value.code == 1
     assert message in capsys.readouterr().err and not list((tmp_path).glob("out/*"))
+
+
+def test_out_that_is_a_file_is_said_before_anything_is_done(config, capsys):
+    with pytest.raises(SystemExit):
+        run(config, "--out", config)
+    assert f"--out is {config}, and {config} is no folder; it must be one, or a new one." in capsys.readouterr().err
 
 
 def test_missing_package_is_one_message_that_says_how_to_install_it(config, tmp_path, capsys, monkeypatch):

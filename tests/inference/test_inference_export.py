@@ -138,11 +138,15 @@ def test_difference_is_the_largest_one_over_the_standard_deviation_of_the_scores
     logits = torch.tensor([[0.0, 2.0], [0.0, 2.0], [0.0, 2.0], [0.0, 2.0]])
     found = compare(lambda clips: logits[clips] + torch.tensor([0.0, 0.5]) * (clips == 3)[:, None], torch.arange(4), logits)
     assert found.largest == 0.5 and math.isclose(found.over_std, 0.5 / logits.std().item())
+    assert math.isclose(found.rms, math.sqrt(0.25 / 8), rel_tol=1e-6)
     check_difference(found, "a.onnx", 0.47)
+    check_difference(found, "a.onnx", 0.17, in_int8=True)
+    with pytest.raises(UserError, match=r"differs from the network by an RMS of 0\.177, 0\.17 of .* or allow more with --int8-tolerance\."):
+        check_difference(found, "a.onnx", 0.16, in_int8=True)
     with pytest.raises(UserError, match=r"a\.onnx differs from the network by up to 0\.5, 0\.47 of the logits' standard dev"):
         check_difference(found, "a.onnx", 0.46)
     with pytest.raises(UserError, match=r"a\.onnx differs from the network by up to nan"):
-        check_difference(Difference(math.nan, 1.0), "a.onnx", 0.5)
+        check_difference(Difference(math.nan, math.nan, 1.0), "a.onnx", 0.5)
 
 
 def test_scores_that_are_not_finite_are_an_error_before_anything_is_written():

@@ -1,5 +1,6 @@
 """What is exported: the network of a config, a run or a zoo name, and real clips to compare it on. The config goes no further."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ class Subject:
 
     def say_failures(self, failures: "Sequence[Failure]") -> None:
         for failure in failures:
-            show(f"cannot be read, another video took its place: {failure.path}: {failure.reason}")
+            show(f"Another video takes the place of {failure.path}: {failure.reason}")
 
 
 class Clips(NamedTuple):
@@ -99,7 +100,7 @@ def find_subject(options: "Options") -> Subject:
         cfg=cfg,
         title=f"{found.name}: {kind}, {len(names)} classes, clips of {size}",
         stem=_stem(found, options),
-        folder=options.out or _folder(found),
+        folder=_checked_folder(options.out or _folder(found)),
         model=model.eval(),
         weights=weights,
         class_names=names,
@@ -167,8 +168,12 @@ def _weighted(found: "Found", options: "Options") -> "tuple[Recognizer, str]":
 
 def _stem(found: "Found", options: "Options") -> str:
     """`i3d_tiny`, `mxnet_vgg16_ucf101`, `mxnet_vgg16_ucf101_int8`; an int8 name without --int8 gives the float network its name."""
-    run = found.folder is not None or options.source.endswith((".yaml", ".yml"))
-    name = found.cfg.CONFIG.LOG.EXP_NAME if run else found.name.replace("/", "_")
+    if Path(options.source).is_dir():
+        name = Path(options.source).resolve().name
+    elif found.folder is not None:
+        name = found.cfg.CONFIG.LOG.EXP_NAME
+    else:
+        name = re.sub(r"[^\w.-]+", "_", found.name)
     plain = float_name(name)
     if plain != name and not options.int8:
         show(f"{name} stands for the float network, which is exported as {plain}; --int8 quantizes it.")
@@ -176,4 +181,14 @@ def _stem(found: "Found", options: "Options") -> str:
 
 
 def _folder(found: "Found") -> Path:
-    return found.folder / "export" if found.folder is not None and found.folder.is_dir() else Path("exports")
+    """`export` beside the config of a run, else `exports` here."""
+    of_run = found.folder is not None and (found.folder / "config.yaml").is_file()
+    return found.folder / "export" if of_run else Path("exports")
+
+
+def _checked_folder(folder: Path) -> Path:
+    """Raises UserError for a folder that is a file, or lies below one."""
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not above.is_dir():
+        raise UserError(f"--out is {folder}, and {above} is no folder; it must be one, or a new one. Choose another.")
+    return folder

@@ -95,8 +95,8 @@ def _write(kind: str, program: Any, path: Path, wanted: _Wanted, options: "Optio
         about["opset"] = write_onnx(program, path, facts=metadata(wanted.facts), opset=options.opset)
         run = load_onnx(path)
     difference = compare(run, wanted.inputs, wanted.logits)
-    rounds = kind == "onnx" and "int8" in wanted.facts  # other kernels round other values of a tie, which 8 bits show
-    check_difference(difference, path.name, options.int8_tolerance if rounds else options.tolerance)
+    in_int8 = kind == "onnx" and "int8" in wanted.facts
+    check_difference(difference, path.name, options.int8_tolerance if in_int8 else options.tolerance, in_int8=in_int8)
     files = sorted(path.parent.glob(f"{path.name}*"))
     about["files"] = [{"name": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files]
     compared = {"batches": list(BATCHES), "clips": wanted.where, "largest_difference": difference.largest, "logits_std": difference.std}
