@@ -47,6 +47,7 @@ html_css_files = ["tables.css"]
 
 def setup(app):
     app.connect("source-read", list_other_pages)
+    app.connect("env-get-outdated", lambda *_: [root_doc])  # a page may have come
 
 
 def list_other_pages(app, docname, source):

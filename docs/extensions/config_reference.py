@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import schema
+from sphinx.errors import ExtensionError
 
 from vidrec.data.components import DATASET_GIVEN, DATASETS, SAMPLER_GIVEN, SAMPLERS
 from vidrec.models.build import BACKBONES, HEAD_GIVEN, HEADS, NECK_GIVEN, NECKS
@@ -30,12 +31,17 @@ SECTIONS: tuple[tuple[Registry, str, tuple[str, ...]], ...] = (
 
 def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", _fill_in)
+    app.connect("env-get-outdated", lambda *_: [PAGE])  # its sources are not the page alone
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _fill_in(app: Any, docname: str, source: list[str]) -> None:
-    if docname == PAGE:
+    if docname != PAGE:
+        return
+    try:
         source[0] = source[0].replace(KEYS, key_tables()).replace(COMPONENTS, component_tables())
+    except ValueError as error:
+        raise ExtensionError(str(error)) from error
 
 
 def key_tables() -> str:
