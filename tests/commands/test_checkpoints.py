@@ -45,7 +45,7 @@ def named(made, *entries, folder=True, **inference):
     return cfg, checkpoints.named_checkpoints(cfg, made[1] if folder else None)
 
 
-@pytest.mark.parametrize("average", ["logits_mean", "feature_mean"])
+@pytest.mark.parametrize("average", ["logits_mean", pytest.param("feature_mean", marks=pytest.mark.slow)])
 def test_scores_of_several_checkpoints_are_averaged(made, average):
     protocol = ("CONFIG.TEST.AVERAGE", average)
     each = [run(made, f"alone_{epoch}", *protocol, "CONFIG.INFERENCE.CHECKPOINTS", f"[{epoch}]")[0] for epoch in (1, 3)]
