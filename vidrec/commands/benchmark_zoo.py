@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 OUT = PATH.parent / "throughput.json"
 PRECISIONS, FORMATS, CLOCKS = ("fp32", "bf16", "fp16"), ("contiguous", "channels_last_3d"), ("wall", "cpu")
 LEAST = {"rounds": 1, "warm_up": 0, "batch_size": 1, "time_limit": 1, "memory_limit": 1}
+GOING_ON = "The networks measured so far are kept; the same command goes on from there."
 LACKING = 3  # exit code where the rest was measured and a network could not be; 1 is that of errors
 FREE_SHARE = 0.9  # of the free memory that a network may take on the CPU
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--restart", action="store_true", help="forget what the file holds, and measure anew")
     parser.add_argument("--page-only", action="store_true", help="measure nothing; write the page of what the file holds")
     args = parser.parse_args(argv)
-    return run_command(lambda: benchmark_zoo(args))
+    return run_command(lambda: benchmark_zoo(args), going_on=GOING_ON)
 
 
 def benchmark_zoo(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vidrec.utils.killable import Outcome
 
 ANY_LABEL = 2**31 - 1
+GOING_ON = "What has been found of the videos so far is kept; the same command goes on from there."
 FOUND = 3  # exit code where there are problems; 1 is that of errors, 2 that of a wrong command line
 TIMEOUT = 120.0
 SPLITS = ("train", "val")
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status: 0 where there is no problem, 3 where there is one."""
     args = _parser().parse_args(argv)
     options, problems = Options(args.workers, args.timeout, args.out, args.retry), []
-    run_command(lambda: problems.append(check_dataset(args.config_file, args.overrides, options)))
+    run_command(lambda: problems.append(check_dataset(args.config_file, args.overrides, options)), going_on=GOING_ON)
     return FOUND if problems[0] else 0
 
 

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from vidrec.utils.errors import UserError
+from vidrec.utils.errors import Interrupted, UserError
 
 
 def config_parser(prog: str, description: str, *, source: str = "YAML file of the run") -> argparse.ArgumentParser:
@@ -25,21 +25,24 @@ def config_parser(prog: str, description: str, *, source: str = "YAML file of th
     return parser
 
 
-def run_command(command: Callable[[], int | None]) -> int:
+def run_command(command: Callable[[], int | None], *, going_on: str = "") -> int:
     """Runs a command and returns its exit code, 0 where it returns none.
+
+    Args:
+        going_on: a sentence for whoever stops the command, where what it has done so far is not lost.
 
     Raises:
         SystemExit: with status 1, after an error that the user can mend was printed without a traceback; with 130 after Ctrl-C.
     """
-    from vidrec.engine.launch import INTERRUPTED, exit_with
+    from vidrec.engine.launch import exit_with
     from vidrec.engine.log import close_logging
 
     try:
         return command() or 0
     except UserError as error:
         exit_with(error)
-    except KeyboardInterrupt:
-        print(INTERRUPTED, file=sys.stderr)
-        raise SystemExit(128 + signal.SIGINT) from None
+    except (KeyboardInterrupt, Interrupted) as stopped:
+        print(f"Stopped. {going_on}".strip(), file=sys.stderr, flush=True)
+        raise SystemExit(stopped.code if isinstance(stopped, Interrupted) else 128 + signal.SIGINT) from None
     finally:
         close_logging()

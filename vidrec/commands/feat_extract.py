@@ -24,6 +24,7 @@ DESCRIPTION = (
     " views of the test. Killed, the same command goes on where it stopped."
 )
 UNREADABLE = 3  # exit code where features were written and some videos could not be read; 1 is that of errors
+GOING_ON = "The features so far are kept; the same command goes on from there."
 
 
 class Options(NamedTuple):
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--untrained", action="store_true", help="weights drawn from CONFIG.TRAIN.SEED: a floor for those that are trained")
     parser.add_argument("--output", default="", metavar="DIR", help="if not given, features/LIST in the run's folder")
     args = parser.parse_intermixed_args(argv)
-    return run_command(lambda: _start(args))
+    return run_command(lambda: _start(args), going_on=GOING_ON)
 
 
 def _start(args: "argparse.Namespace") -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vidrec.models.recognizer import Recognizer
 
 UNREADABLE = 3  # exit code where the test is complete and videos could not be read; 1 is that of errors, 2 that of a wrong command line
+GOING_ON = "The scores so far are kept; the same command goes on from there."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     description = "Test a network with TEST_NUM_SEGMENT x TEST_NUM_CROP views per video, cut and averaged as CONFIG.TEST says."
     description += f" Exit code 0: done; {UNREADABLE}: done, and some videos could not be read; 1: an error."
     args = config_parser("test_ddp_pytorch.py", description).parse_args(argv)
-    return run_command(lambda: _start(args.config_file, args.overrides))
+    return run_command(lambda: _start(args.config_file, args.overrides), going_on=GOING_ON)
 
 
 def _start(config_file: str, overrides: Sequence[str]) -> int:

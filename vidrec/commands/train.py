@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from vidrec.engine.stopping import Stop
     from vidrec.engine.trainer import Trainer
 
+GOING_ON = "The run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto and the same command."
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
     args = config_parser("train_ddp_pytorch.py", "Train a network from one YAML file, on every device of this machine.").parse_args(argv)
-    return run_command(lambda: _start(args.config_file, args.overrides))
+    return run_command(lambda: _start(args.config_file, args.overrides), going_on=GOING_ON)
 
 
 def _start(config_file: str, overrides: Sequence[str]) -> None:

@@ -14,14 +14,10 @@ from vidrec.engine.log import logger, note
 from vidrec.engine.nodes import RollCall, match_node_rank, meeting_point, own_address_towards
 from vidrec.engine.signals import STOPPING, forward_signals, stop_code
 from vidrec.utils.cores import usable_cores
-from vidrec.utils.errors import ConfigError, UserError
+from vidrec.utils.errors import ConfigError, Interrupted, UserError
 
 Main = Callable[[Any], int | None]
 
-INTERRUPTED = (
-    "Stopped. A training run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto, "
-    "a test from its last scores, and an extraction from its last features, with the same command."
-)
 PATIENCE_S = 3.0  # see _let_main_speak_first
 OWN_PORT = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
 
@@ -40,6 +36,7 @@ def launch(main: Main, cfg: Any) -> int:
         The exit status.
 
     Raises:
+        Interrupted: a signal ended the started processes.
         SystemExit: with status 1 after a UserError was printed, or after a process ended badly; with the started processes' own status
             where that is not 0, as after a signal that asked them to stop.
     """
@@ -160,8 +157,7 @@ def _start(main: Main, cfg: Any, options: dict[str, Any]) -> None:
     except ChildFailedError as error:
         raise SystemExit(_status_of(*error.get_first_failure())) from None
     except SignalException as error:
-        print(INTERRUPTED, file=sys.stderr, flush=True)
-        raise SystemExit(128 + error.sigval) from None
+        raise Interrupted(128 + error.sigval) from None
     except RendezvousError as error:
         raise UserError(
             f"The nodes of the run lost each other at {options['rdzv_endpoint']} ({error}); all {options['max_nodes']} must come back "
@@ -172,10 +168,13 @@ def _start(main: Main, cfg: Any, options: dict[str, Any]) -> None:
 
 
 def _status_of(rank: int, failure: Any) -> int:
-    """The exit status of a run whose process `rank` failed first, after saying what only its agent knows."""
+    """The exit status of a run whose process `rank` failed first, after saying what only its agent knows.
+
+    Raises:
+        Interrupted: it ended since a signal had asked it to.
+    """
     if stopping := stop_code():
-        print(INTERRUPTED, file=sys.stderr, flush=True)
-        return stopping
+        raise Interrupted(stopping)
     if failure.exitcode < 0:
         name = signal.Signals(-failure.exitcode).name
         hint = " The system does this when memory runs out: use fewer loader processes or a smaller batch." if name == "SIGKILL" else ""

@@ -11,6 +11,10 @@ class UserError(Exception):
     everywhere = False
 
 
+class Interrupted(SystemExit):
+    """A signal has ended the processes of a run; its code is 128 + the signal's number. The command says how to go on."""
+
+
 class ConfigError(UserError):
     """Every mistake of a config at once.
 
