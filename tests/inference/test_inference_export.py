@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 
 import onnx
 import pytest
@@ -106,6 +107,17 @@ def test_file_of_a_program_holds_no_clips(tmp_path):
     write_program(capture(network.module, network.inputs(clips[:2])), tmp_path / "a.pt2", facts="{}")
     weights = sum(tensor.nbytes for tensor in network.model.state_dict().values())
     assert weights < (tmp_path / "a.pt2").stat().st_size < weights + 200_000 < network.inputs(clips[:2]).nbytes
+
+
+def test_full_disk_is_an_error_of_the_program_file(tmp_path):
+    program = capture(nn.Linear(64, 64).eval(), torch.zeros(2, 64))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # writing beyond 1000 bytes fails, as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_program(program, tmp_path / "a.pt2", facts="{}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_operator_that_onnx_lacks_is_named_with_its_module(tmp_path):

@@ -1,5 +1,6 @@
 """A network as a file that runs without vidrec: captured by torch.export with any batch size, and compared with the network itself."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,8 +107,9 @@ def without_traces(program: ExportedProgram) -> ExportedProgram:
 def write_program(program: ExportedProgram, path: Path, *, facts: str) -> None:
     """Writes a program as a `.pt2` archive, which holds the facts as `vidrec.json` and no clips. Raises OSError."""
     program.example_inputs = None
-    with open(path, "wb") as file:
-        torch.export.save(program, file, extra_files={"vidrec.json": facts})
+    archive = io.BytesIO()  # not the file itself: on a full disk torch's writer ends the process
+    torch.export.save(program, archive, extra_files={"vidrec.json": facts})
+    path.write_bytes(archive.getbuffer())
 
 
 def load_program(path: Path) -> Run:
