@@ -111,3 +111,26 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     while alive(process) and time.monotonic() < until:
         time.sleep(0.05)
     assert not alive(process)
+
+
+START = """
+import os, signal, sys, threading
+sys.path.insert(0, sys.argv[1])
+from test_utils_killable import run
+
+def interrupt_children():  # as often as possible, from the moment at which they exist
+    while True:
+        for child in open(f"/proc/self/task/{main}/children").read().split():
+            os.kill(int(child), signal.SIGINT)
+
+if __name__ == "__main__":
+    main = os.getpid()
+    threading.Thread(target=interrupt_children, daemon=True).start()
+    print([outcome.result[0] for outcome in run([2, 3], workers=1)])
+"""
+
+
+def test_ctrl_c_while_workers_start_leaves_them_alone(tmp_path):
+    (tmp_path / "start.py").write_text(START)
+    done = subprocess.run([sys.executable, tmp_path / "start.py", Path(__file__).parent], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[4, 9]\n", "")

@@ -7,7 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, NamedTuple
 
@@ -73,7 +74,8 @@ class _Worker:
     def __init__(self, context: Any, function: Callable, setup: Callable):
         self.connection, other = context.Pipe()
         self._process = context.Process(target=_work, args=(other, function, setup), daemon=True)
-        self._process.start()
+        with _undisturbed():
+            self._process.start()
         other.close()
         self.is_starting, self.is_idle, self._task = True, False, None
         self.deadline = time.monotonic() + START_LIMIT
@@ -120,6 +122,17 @@ class _Worker:
                 "decoder. Run tools/check_install.py; where memory is short use fewer --workers."
             )
         return Outcome(self._task, "died", exit_code=exit_code or 0)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Holds Ctrl-C back while processes start: they inherit that, and a Python on its way up does not end with a traceback of its own."""
+    resource_tracker.ensure_running()  # where it starts later, it lets Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(connection: Connection, function: Callable[[Any], Any], setup: Callable[[], None]) -> None:
