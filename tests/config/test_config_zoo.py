@@ -4,7 +4,7 @@ import pytest
 from test_config_load import mistakes_of, write
 
 from vidrec import get_cfg_defaults, load_config
-from vidrec.commands.test import _model_name
+from vidrec.commands.tested_results import _model_name
 from vidrec.config.zoo import find_row, zoo_name
 from vidrec.model_zoo import specs
 from vidrec.utils.errors import ConfigError
