@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from vidrec.utils.errors import Interrupted, UserError
 
+UNREADABLE = 3  # exit code where the work is done and some videos could not be read; 1 is that of errors, 2 that of a wrong command line
 
 def config_parser(prog: str, description: str, *, source: str = "YAML file of the run") -> argparse.ArgumentParser:
     """`--config-file F [KEY VALUE ...]`, as the tools of this field have it.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import UNREADABLE, run_command
 from vidrec.commands.tables import show
 from vidrec.utils.errors import UserError
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from vidrec.inference.export import Exportable
     from vidrec.inference.int8 import Quantized
 
-UNREADABLE = 3  # the exit code where a video of a list could not be read, as of `inference`
 FORMATS = {"torch": ("torch",), "onnx": ("onnx",), "both": ("torch", "onnx")}
 
 

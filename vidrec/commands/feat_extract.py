@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vidrec.commands.cli import config_parser, run_command
+from vidrec.commands.cli import UNREADABLE, config_parser, run_command
 from vidrec.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ DESCRIPTION = (
     "Write the features of the videos of a list: the vector before the classifier, or what any other layer gives, of one clip or of all"
     " views of the test. Killed, the same command goes on where it stopped."
 )
-UNREADABLE = 3  # exit code where features were written and some videos could not be read; 1 is that of errors
 GOING_ON = "The features so far are kept; the same command goes on from there."
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import UNREADABLE, run_command
 from vidrec.commands.inference_extras import Extras, watch_streams, write_extras
 from vidrec.utils.errors import UserError
 from vidrec.utils.say import show
@@ -29,7 +29,6 @@ inputs:
                      taken for a file (write ./CONFIG.X for one)
 
 The exit code is 0, 1 for a mistake in what is asked, or 3 where videos could not be read (they are listed, all others are done)."""
-UNREADABLE = 3
 KEY = re.compile(r"(DDP_)?CONFIG(\.[A-Z][A-Z0-9_]*)+")
 ONE_VIEW = ["CONFIG.DATA.TEST_NUM_SEGMENT", "1", "CONFIG.DATA.TEST_NUM_CROP", "1"]
 

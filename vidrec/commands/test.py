@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vidrec.commands.cli import config_parser, run_command
+from vidrec.commands.cli import UNREADABLE, config_parser, run_command
 from vidrec.config.protocols import resolve_protocol
 from vidrec.utils.errors import ConfigError
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vidrec.engine.tester import Tester
     from vidrec.models.recognizer import Recognizer
 
-UNREADABLE = 3  # exit code where the test is complete and videos could not be read; 1 is that of errors, 2 that of a wrong command line
 GOING_ON = "The scores so far are kept; the same command goes on from there."
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vidrec.commands.cli import run_command
-from vidrec.commands.inference import UNREADABLE, split_overrides
+from vidrec.commands.cli import UNREADABLE, run_command
+from vidrec.commands.inference import split_overrides
 from vidrec.utils.errors import UserError, VideoError
 from vidrec.utils.say import show
 
