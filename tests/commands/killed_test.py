@@ -1,16 +1,25 @@
-"""The test command, keeping every score at once. Also a script, to be killed: python killed_test.py --config-file F [KEY VALUE ...]"""
+"""The test command, to be killed: python killed_test.py --config-file F [KEY VALUE ...]; with SLOWLY set slow, and every score is kept."""
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 
 from vidrec.engine.evaluation import partial
 
-if "KEEP_AT_ONCE" in os.environ:  # the processes that the command starts import this file too
+PAUSE_S = 0.4  # after each video: time to be killed in, however fast the machine is
+if "SLOWLY" in os.environ:  # the processes that the command starts import this file too
     partial.SAVE_EVERY_S = 0.0
+    keep = partial.PartialScores.add
+
+    def keep_and_wait(self, *video):
+        keep(self, *video)
+        time.sleep(PAUSE_S)
+
+    partial.PartialScores.add = keep_and_wait
 
 
 def main() -> int:
