@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from video_files import need
 
+from vidrec.commands.prepare._work import header_problem
 from vidrec.data.decoders import open_video
 from vidrec.utils.errors import VideoError
 
@@ -42,6 +43,22 @@ def test_unreadable_files_are_named_with_the_reason(tmp_path, kind, reason, deco
     with pytest.raises(VideoError, match=wanted) as caught:
         open_video(path, decoder)
     assert str(path) in str(caught.value)
+
+
+def test_title_in_a_broken_encoding_is_no_reason_to_refuse(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "QQQQ"
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+    content = path.read_bytes()
+    assert content.count(b"QQQQ") == 1
+    path.write_bytes(content.replace(b"QQQQ", b"\xff\xfe\xe9\xff"))
+    with open_video(path) as reader:
+        assert len(reader) == 1
+    assert header_problem(str(path)) == ""
 
 
 @pytest.mark.parametrize("name", ["http://127.0.0.1:9/a.mp4", "concat:a.mp4", "pipe:0", "file:a.mp4"])

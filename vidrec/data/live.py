@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import av
 import numpy as np
 
+from vidrec.data.decoders.av_open import av_open
 from vidrec.data.eval_pipeline import EvalPipeline
 from vidrec.data.opencv import import_cv2
 from vidrec.data.timeline import Timeline
@@ -96,7 +97,7 @@ class Stream:
         self._url = url
         options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
         try:
-            self._container = av.open(url, options=options, timeout=(OPEN_SECONDS, READ_SECONDS), metadata_errors="ignore")
+            self._container = av_open(url, options=options, timeout=(OPEN_SECONDS, READ_SECONDS))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise self._refusal(error) from error
         if not self._container.streams.video:

@@ -27,15 +27,14 @@ def for_each(function: Callable[[Task], Result], tasks: Sequence[Task], *, worke
 
 def header_problem(path: str) -> str:
     """Why a file's header does not read as that of a whole video; '' where it does. Frames are not decoded."""
-    import av
-
+    from vidrec.data.decoders.av_open import av_open
     from vidrec.data.doctor.examine import bytes_cut_off
 
     try:
         size = os.path.getsize(path)
         if size == 0:
             return "it is empty (0 bytes)"
-        with av.open(f"file:{os.path.abspath(path)}", metadata_errors="ignore") as container:
+        with av_open(f"file:{os.path.abspath(path)}") as container:
             if not container.streams.video:
                 return "it has no video stream"
             stream = container.streams.video[0]

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from vidrec.data.decoders.av_open import av_open
 from vidrec.data.decoders.base import open_video
 from vidrec.utils.errors import VideoError
 
@@ -21,7 +22,7 @@ class Comparison(NamedTuple):
 def sequential_frames(path: str) -> list[np.ndarray] | None:
     """All frames [H, W, 3] uint8 as PyAV shows them from start to end, turned upright; None where it cannot decode the file."""
     try:
-        with av.open(f"file:{path}", metadata_errors="ignore") as container:
+        with av_open(f"file:{path}") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
             return [np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90)) for frame in container.decode(stream)]

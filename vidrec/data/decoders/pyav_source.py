@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import av
 
+from vidrec.data.decoders.av_open import av_open
 from vidrec.data.decoders.reading import Guard
 from vidrec.utils.errors import VideoError
 
@@ -49,10 +50,10 @@ def open_container(path: str) -> av.container.InputContainer:
     """Opens a local file and reads its headers. Raises VideoError naming the path and the reason.
 
     The `file:` in front keeps names such as `-x.mp4` or `concat:a` from being taken for something else, and the list of allowed
-    protocols keeps a playlist from reaching out to the network. Titles in a broken encoding are no reason to refuse a video.
+    protocols keeps a playlist from reaching out to the network.
     """
     try:
-        return av.open("file:" + path, metadata_errors="ignore", options={"protocol_whitelist": "file"})
+        return av_open("file:" + path, options={"protocol_whitelist": "file"})
     except (av.error.FFmpegError, OSError) as error:
         raise damaged(path, error) from error
     except UnicodeEncodeError as error:
