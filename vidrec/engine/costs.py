@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
+from vidrec.engine import meta_convolution
 from vidrec.models.recognizer import Recognizer
 from vidrec.utils.errors import UserError
 
@@ -73,7 +73,7 @@ def count_costs(model: Recognizer, *, num_frames: int, size: int) -> Costs:
     model.eval()
     try:
         clip = _fitting_clip(model, num_frames, size)
-        with torch.no_grad(), TraceableConvolutions():
+        with torch.no_grad(), meta_convolution.TraceableConvolutions():
             adds, activations = _analyze(FlopCountAnalysis, model, clip), _analyze(ActivationCountAnalysis, model, clip)
     finally:
         model.train(was_training)
@@ -87,35 +87,10 @@ def count_costs(model: Recognizer, *, num_frames: int, size: int) -> Costs:
     )
 
 
-class TraceableConvolutions(TorchFunctionMode):
-    """Convolutions on the meta device that torch.jit's tracer sees.
-
-    The tracer records `_convolution`, which the C++ kernels call. On the meta device a convolution ends in a Python function
-    before it gets there, and that fails on the traced sizes; so it is called directly.
-    """
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        traceable = _convolution if func in (torch.conv1d, torch.conv2d, torch.conv3d) else func
-        return traceable(*args, **(kwargs or {}))
-
-
-def _convolution(
-    x: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> torch.Tensor:
-    no_output_padding = [0] * (weight.dim() - 2)
-    return torch._convolution(x, weight, bias, stride, padding, dilation, False, no_output_padding, groups, False, False, False, False)
-
-
 def _fitting_clip(model: Recognizer, num_frames: int, size: int) -> torch.Tensor:
     """A clip that has passed through the network once, untraced, so that one that does not fit is told from a mistake in counting."""
     try:
-        with torch.no_grad():
+        with torch.no_grad(), meta_convolution.TraceableConvolutions():
             clip = torch.empty(1, 3, num_frames, size, size, device="meta")
             model(clip)
     except (RuntimeError, TypeError, OverflowError) as error:
@@ -134,9 +109,10 @@ def _title(model: Recognizer) -> str:
 
 def _analyze(analysis: Any, model: nn.Module, clip: torch.Tensor) -> Any:
     """A finished fvcore analysis, silent: what it does not count is in `unsupported_ops()`."""
-    handle = _attention_activations if analysis is ActivationCountAnalysis else _attention_multiply_adds
+    adds = analysis is FlopCountAnalysis
     counter = analysis(model, clip).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-    counter.set_op_handle(_ATTENTION, handle, **dict.fromkeys(_MOVES_ONLY))
+    counter.set_op_handle(_ATTENTION, _attention_multiply_adds if adds else _attention_activations, **dict.fromkeys(_MOVES_ONLY))
+    counter.set_op_handle(meta_convolution.NAME, meta_convolution.multiply_adds if adds else meta_convolution.activations)
     counter.total()
     return counter
 
