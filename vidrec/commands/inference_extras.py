@@ -1,7 +1,7 @@
 """What `inference` writes beside its tables: timelines, annotated videos, and what streams and cameras show."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.utils.say import show
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from vidrec.data.annotations import VideoTable
     from vidrec.engine.progress import Countdown
-    from vidrec.inference.caption import Caption
     from vidrec.inference.predictor import Prediction, Predictor, Top
     from vidrec.inference.records import Records
     from vidrec.inference.timeline import Timeline
@@ -92,6 +91,7 @@ class _Written:
 def write_annotated(model: "Predictor", source: str, out: "Path", found: "Prediction", timeline: "Timeline | None", *, span: Any) -> str:
     """Writes the video with its prediction, or that of the window at hand, drawn in; returns why it is silent, '' where it is not."""
     from vidrec.inference.annotate import annotate
+    from vidrec.inference.caption import caption_of
 
     counted: list[Countdown] = []
 
@@ -107,25 +107,6 @@ def write_annotated(model: "Predictor", source: str, out: "Path", found: "Predic
         for countdown in counted:
             countdown.close()
     return done.silent
-
-
-def caption_of(model: "Predictor", found: "Prediction", timeline: "Timeline | None") -> "Callable[[float, float], Caption]":
-    """From a second, and the share of the video, to what stands on the frame: the video's prediction, or that of the nearest window."""
-    from vidrec.inference.caption import STRIP_COLORS, Caption
-
-    if timeline is None:
-        bars = tuple((top.name, top.probability) for top in found.top)
-        return lambda second, share: Caption(bars)
-    start, length = float(timeline.starts[0]), float(timeline.stops[-1] - timeline.starts[0])
-    places = {timeline.class_names[label]: place for place, label in enumerate(timeline.top_labels(len(STRIP_COLORS)))}
-    strip = tuple(((begin - start) / length, (end - start) / length, places.get(name, -1)) for name, begin, end in timeline.segments())
-
-    def at(second: float, share: float) -> Caption:
-        top = model.top(timeline.at(second), len(found.top))
-        bars, colors = tuple((one.name, one.probability) for one in top), tuple(places.get(one.name, -1) for one in top)
-        return Caption(bars, colors, strip, share)
-
-    return at
 
 
 def watch_streams(model: "Predictor", streams: Sequence[str], records: "Records", extras: Extras, *, seconds: float) -> list[str]:

@@ -1,10 +1,14 @@
 """What is drawn over the frames of a video: the leading classes as bars, and where in a timeline it stands."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from vidrec.inference.predictor import Prediction, Predictor
+    from vidrec.inference.timeline import Timeline
 
 PANEL_SHARE = 0.5  # of the frame's width
 MIN_PANEL, MAX_LINE, MIN_LINE = 150, 40, 12  # pixels
@@ -29,6 +33,23 @@ class Caption(NamedTuple):
     colors: tuple[int, ...] = ()
     strip: tuple[tuple[float, float, int], ...] = ()
     position: float = 0.0
+
+
+def caption_of(model: "Predictor", found: "Prediction", timeline: "Timeline | None") -> Callable[[float, float], Caption]:
+    """From a second, and the share of the video, to what stands on the frame: the video's prediction, or that of the nearest window."""
+    if timeline is None:
+        bars = tuple((top.name, top.probability) for top in found.top)
+        return lambda second, share: Caption(bars)
+    start, length = float(timeline.starts[0]), float(timeline.stops[-1] - timeline.starts[0])
+    places = {timeline.class_names[label]: place for place, label in enumerate(timeline.top_labels(len(STRIP_COLORS)))}
+    strip = tuple(((begin - start) / length, (end - start) / length, places.get(name, -1)) for name, begin, end in timeline.segments())
+
+    def at(second: float, share: float) -> Caption:
+        top = model.top(timeline.at(second), len(found.top))
+        bars, colors = tuple((one.name, one.probability) for one in top), tuple(places.get(one.name, -1) for one in top)
+        return Caption(bars, colors, strip, share)
+
+    return at
 
 
 def draw_caption(frame: np.ndarray, caption: Caption) -> np.ndarray:
