@@ -2,6 +2,13 @@
 
 from pathlib import Path
 
+TITLES = {
+    "kinetics400": "Kinetics-400",
+    "kinetics700": "Kinetics-700",
+    "sthsthv2": "Something-Something-v2",
+    "ucf101": "UCF101",
+    "hmdb51": "HMDB51",
+}
 _FOLDER = Path(__file__).parent / "labels"
 
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from . import fragments
 from .fragments import SLOWFAST_50_50, Model
 
-SECTIONS = ("torch", "mxnet")
+SECTION_TITLES = {"torch": "PyTorch", "mxnet": "MXNet"}
+SECTIONS = tuple(SECTION_TITLES)
 
 
 class Clip(NamedTuple):

@@ -5,18 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from vidrec.commands.tables import clip_text, giga, markdown_table, mega
 from vidrec.model_zoo import specs, weights
 from vidrec.model_zoo.costs import RowCosts
+from vidrec.model_zoo.labels import TITLES
 from vidrec.model_zoo.weights import WeightsFile
 
 Costs = Mapping[tuple[str, str], RowCosts]
-
-DATA_SETS = {
-    "kinetics400": "Kinetics-400",
-    "kinetics700": "Kinetics-700",
-    "sthsthv2": "Something-Something-v2",
-    "ucf101": "UCF101",
-    "hmdb51": "HMDB51",
-}
-SECTIONS = {"torch": "PyTorch section", "mxnet": "MXNet section"}
 
 INTRODUCTION = """# Model zoo
 
@@ -62,12 +54,12 @@ def zoo_readme(costs: Costs) -> str:
     int8 = sum(name.endswith("_int8") for name in specs.names())
     both = sum(len(specs.sections(name)) == 2 for name in specs.names())
     parts = [INTRODUCTION.format(**counts, int8=int8, both=both)]
-    for data_set, title in DATA_SETS.items():
+    for data_set, title in TITLES.items():
         parts.append(f"## {title}")
         for section in specs.SECTIONS:
             files = [file for file in weights.FILES if file.section == section and specs.row(file.name, section).data_set == data_set]
             if files:
-                parts.append(f"### {title}, {SECTIONS[section]}\n\n{_published_table(files, costs)}")
+                parts.append(f"### {title}, {specs.SECTION_TITLES[section]} section\n\n{_published_table(files, costs)}")
     parts.append(f"{CUSTOM}\n{_unpublished_table(costs)}")
     return "\n\n".join(parts) + "\n"
 

@@ -5,19 +5,13 @@ from typing import Any
 
 from vidrec.model_zoo import specs, weights
 from vidrec.model_zoo.costs import RowCosts, read_costs
+from vidrec.model_zoo.labels import TITLES
+from vidrec.model_zoo.specs import SECTION_TITLES
 from vidrec.pages.frame import make_page, table, text
 
 Figures = Mapping[str, Any]
 
-DATA_SETS = {
-    "kinetics400": "Kinetics-400",
-    "kinetics700": "Kinetics-700",
-    "sthsthv2": "Something-Something-v2",
-    "ucf101": "UCF101",
-    "hmdb51": "HMDB51",
-    "custom": "classes of your own",
-}
-SECTIONS = {"torch": "PyTorch", "mxnet": "MXNet"}
+DATA_SETS = TITLES | {"custom": "classes of your own"}
 # How names begin, in the order in which they are tried.
 FAMILIES = {
     "i3d_slow": ("Slow", "#2ca02c"),
@@ -150,7 +144,7 @@ def _hover(row: Mapping[str, Any], figures: Figures) -> str:
     shared = "" if row["measured_as"] == f"{row['section']}/{row['name']}" else f", measured as {row['measured_as']}"
     more = f"<br>other files, as published: {', '.join(row['others'])}" if row["others"] else ""
     return (
-        f"<b>{row['name']}</b><br>{SECTIONS[row['section']]} section, {row['family']}, {DATA_SETS[row['data_set']]}"
+        f"<b>{row['name']}</b><br>{SECTION_TITLES[row['section']]} section, {row['family']}, {DATA_SETS[row['data_set']]}"
         f"<br>top-1 {row['top1']:.2f} % as published, file {row['hashtag']}, starts from {row['pretrained'] or '?'}{more}"
         f"<br>clip: {row['clip']}<br>views of the published test: {row['views']}"
         f"<br>{row['parameters'] / 1e6:.2f} M parameters, {row['multiply_adds'] / 1e9:.2f} G multiply-adds a clip"
@@ -164,7 +158,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     costs = [f"{row['parameters'] / 1e6:.2f}", f"{row['multiply_adds'] / 1e9:.2f}"]
     speeds = [f"{row['clips_per_s']:.4g}", f"{row['videos_per_s']:.4g}", f"{row['latency']:,.1f}"]
     top1 = "-" if row["top1"] is None else f"{row['top1']:.2f}"
-    title = [row["name"], SECTIONS[row["section"]], DATA_SETS[row["data_set"]], row["clip"], row["views"]]
+    title = [row["name"], SECTION_TITLES[row["section"]], DATA_SETS[row["data_set"]], row["clip"], row["views"]]
     return [*title, *costs, *speeds, top1, row["hashtag"] or "-"]
 
 
@@ -197,7 +191,7 @@ def _method(figures: Figures) -> str:
 def _failures(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
-    cells = [[row["name"], SECTIONS[row["section"]], row["clip"], row["failed"]] for row in rows]
+    cells = [[row["name"], SECTION_TITLES[row["section"]], row["clip"], row["failed"]] for row in rows]
     return "<h2>Names without a speed</h2>\n" + table(["name", "section", "clip", "reason"], cells)
 
 
