@@ -1,6 +1,8 @@
 """The one command over all others: its names, groups and help, and what it says to an unknown name."""
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,15 @@ def test_short_name_takes_the_arguments_of_its_command(short, capsys):
             main([name, "--help"])
         answers.append((ended.value.code, capsys.readouterr().out))
     assert answers[0] == answers[1] and answers[0][0] == 0 and "usage:" in answers[0][1]
+
+
+def test_usage_names_what_was_typed():
+    def usage(*command):
+        return subprocess.run([sys.executable, *command, "--help"], cwd=ROOT, capture_output=True, text=True).stdout.split("[")[0]
+
+    assert usage("-m", "vidrec", "predict") == "usage: vidrec predict "
+    assert usage("-m", "vidrec", "prepare", "kinetics") == "usage: vidrec prepare kinetics "
+    assert usage("tools/inference.py") == "usage: inference.py "
 
 
 @pytest.mark.parametrize("module", MODULES)

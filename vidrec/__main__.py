@@ -62,6 +62,7 @@ SHORT = {
     "get_fps": "fps",
     "inference": "predict",
     "list_models": "list",
+    "visualize_cam": "cam",
 }
 _USAGE = "usage: vidrec COMMAND [--help] ...       (or: python -m vidrec COMMAND ...)"
 

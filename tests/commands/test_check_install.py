@@ -9,18 +9,28 @@ import pytest
 
 def check_with(folder, **modules):
     """Runs the check with stand-in modules (name -> source) that shadow the installed ones."""
-    for name in ("torch", "torchvision", "av", "cv2", "decord"):
-        (folder / f"{name}.py").write_text(modules.get(name, "class cuda:\n    device_count = staticmethod(lambda: 0)\n"))
+    for name, source in modules.items():
+        (folder / f"{name}.py").write_text(source)
     code = "import sys; from vidrec.commands.check_install import main; sys.exit(main([]))"
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
 
 
-def test_whole_installation_is_listed_with_versions(tmp_path):
+def test_whole_installation_is_listed_with_versions_and_reads_a_video(tmp_path):
     run = check_with(tmp_path)
     assert run.returncode == 0, run.stderr
-    assert [line.split()[0] for line in run.stdout.splitlines()] == ["python", "torch", "torchvision", "av", "cv2", "decord", "devices"]
-    assert run.stdout.splitlines()[-1] == "devices      CPU only"
+    lines = run.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["python", "torch", "torchvision", "av", "cv2", "decord", "video", "devices"]
+    assert lines[-2] == "video        8 frames written and read"
+
+
+def test_pyav_that_cannot_open_videos_is_told_from_one_that_can(tmp_path):
+    source = "import sys; sys.path.pop({0}); del sys.modules['av']; import av; av.open = lambda *words: av.no_such_name"
+    place = f"next(n for n, folder in enumerate(sys.path) if folder == {str(tmp_path)!r})"
+    run = check_with(tmp_path, av=source.format(place))
+    assert run.returncode == 1
+    assert "cannot write and read a video (AttributeError: module 'av' has no attribute 'no_such_name')" in run.stderr
+    assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from vidrec.commands import benchmark_zoo, check_dataset, feat_extract, test, train
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import run_command, split_overrides
 from vidrec.utils.errors import Interrupted, UserError
 
 
@@ -38,3 +38,11 @@ def test_a_signal_that_ended_the_processes_of_a_run_is_the_exit_code(capsys):
 def test_what_a_user_can_mend_is_said_without_a_traceback(capsys):
     message = "--k is 0; it must be at least 1. Give more."
     assert stopped_by(UserError(message), capsys) == (1, message + "\n")
+
+
+def test_keys_of_the_config_are_told_from_files_wherever_they_stand():
+    words = ["a.mp4", "CONFIG.DATA.CLIP_LEN", "-1", "CONFIG.mp4", "./CONFIG.X", "DDP_CONFIG.GPU", "0", "0"]
+    assert split_overrides(words) == (
+        ["a.mp4", "CONFIG.mp4", "./CONFIG.X", "0"],
+        ["CONFIG.DATA.CLIP_LEN", "-1", "DDP_CONFIG.GPU", "0"],
+    )

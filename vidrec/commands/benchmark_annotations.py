@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.errors import DataError
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ FORMS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="benchmark_annotations", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    parser = new_parser(
+        "benchmark_annotations.py", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=10_000_000, help="videos in the list")
     parser.add_argument("--form", choices=sorted(FORMS), default="text", help="of the list")

@@ -3,7 +3,6 @@
 All but the clips per second are CPU times in one process with one thread.
 """
 
-import argparse
 import json
 import platform
 import tempfile
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vidrec.commands import benchmark_lines as lines
 from vidrec.commands import benchmark_loader, benchmark_views
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.commands.pan_videos import generate_videos
 from vidrec.commands.tables import markdown_table
 from vidrec.utils.cores import usable_cores
@@ -38,7 +37,7 @@ class Figures(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="benchmark_data", description=__doc__)
+    parser = new_parser("benchmark_data.py", description=__doc__)
     parser.add_argument("--config-file", metavar="F", help="YAML whose clips, sizes and views are taken; else 32 x 2 frames, 10 x 3 views")
     parser.add_argument("--videos", nargs="+", type=Path, metavar="FILE", help="videos to measure with; else generated ones, 340x256, 10 s")
     parser.add_argument("--repeats", type=int, default=3, help="runs over all videos, of which medians are shown; 3 if not given")

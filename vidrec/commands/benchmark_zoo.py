@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.commands.list_models import find_rows
 from vidrec.commands.zoo_figures import MACHINE, Figures, group_names, open_figures, read_figures, write_figures
 from vidrec.commands.zoo_worker import Settings, measure_task, prepare_worker
@@ -29,8 +29,8 @@ FREE_SHARE = 0.9  # of the free memory that a network may take on the CPU
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="benchmark_zoo.py", description=f"{__doc__} Started again, it goes on where it stopped, and tries again what failed."
+    parser = new_parser(
+        "benchmark_zoo.py", description=f"{__doc__} Started again, it goes on where it stopped, and tries again what failed."
     )
     parser.add_argument("pattern", nargs="?", default="*", help="shell pattern of names, 'i3d*' or 'mxnet/*resnet50*'; all if not given")
     parser.add_argument("--device", help="cpu, cuda or cuda:N; if not given, cuda where there is one, else cpu")

@@ -1,18 +1,17 @@
 """Says for each video and decoder whether its frames are those of a sequential decode, and what a clip costs."""
 
-import argparse
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.errors import DataError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="compare_decoders", description=__doc__)
+    parser = new_parser("compare_decoders.py", description=__doc__)
     parser.add_argument("videos", nargs="+", type=Path, metavar="FILE", help="videos")
     parser.add_argument("--decoders", nargs="+", metavar="NAME", help="which; else every one that is installed")
     parser.add_argument("--clip", nargs=2, type=int, default=(32, 2), metavar=("LEN", "STRIDE"), help="the clip that is timed; 32 2")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.errors import WeightsError
 from vidrec.utils.text import did_you_mean
 
@@ -66,7 +66,7 @@ def convert_weights(source: Path, target: Path, *, to: str = VIDREC, layout: str
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="convert_weights", description=__doc__)
+    parser = new_parser("convert_weights.py", description=__doc__)
     parser.add_argument("source", type=Path, help="weights file: .pth, .pt, .safetensors, .params, or a .zip that holds one .params")
     parser.add_argument("target", type=Path, help="file to write: .pth, or .safetensors (vidrec) or .params (reference)")
     parser.add_argument("--layout", default="", help="layout of the reference's names, or a zoo name, where SOURCE does not tell")

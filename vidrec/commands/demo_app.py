@@ -1,6 +1,5 @@
 """Serves a page on which a network looks at videos: `demo_app [--runs DIR ...] [--host H] [--port P] [--share]`."""
 
-import argparse
 import os
 import signal
 import socket
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import add_device, new_parser, run_command
 from vidrec.commands.demo_networks import Networks, check_folders, choices
 from vidrec.pages.demo_app import Part, Request, make_app
 from vidrec.utils.errors import UserError
@@ -43,12 +42,12 @@ class Service(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code when it is asked to stop."""
-    parser = argparse.ArgumentParser(prog="demo_app.py", description=DESCRIPTION)
+    parser = new_parser("demo_app.py", description=DESCRIPTION)
     parser.add_argument("--runs", type=Path, nargs="+", metavar="DIR", help="folders of runs, or runs; `runs` if not given")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 127.0.0.1, this machine, if not given; 0.0.0.0: all")
     parser.add_argument("--port", type=int, default=7860, metavar="P", help="port, 0: any that is free; 7860 if not given")
     parser.add_argument("--share", action="store_true", help="also make a public address, through gradio's servers")
-    parser.add_argument("--device", default="", metavar="D", help="cpu, cuda, cuda:1 ...; a CUDA device if not given and there is one")
+    add_device(parser)
     parser.add_argument("--max-upload-mb", type=float, default=200, metavar="N", help="the largest video, in megabytes; 200 if not given")
     parser.add_argument("--keep-minutes", type=float, default=30, metavar="N", help="after which videos and pictures go; 30 if not given")
     args = parser.parse_args(argv)

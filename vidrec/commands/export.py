@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidrec.commands.cli import UNREADABLE, run_command
+from vidrec.commands.cli import UNREADABLE, add_source, new_parser, run_command
 from vidrec.commands.tables import show
 from vidrec.utils.errors import UserError
 
@@ -48,10 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="export.py", description=__doc__)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--config-file", metavar="F", help="YAML file: the best checkpoint of its run, or the weights that it names")
-    source.add_argument("--name", "--run", metavar="NAME", help="a name of the model zoo, a run's folder, or a checkpoint")
+    parser = new_parser("export.py", description=__doc__)
+    add_source(parser, run_flags=("--name", "--run"), metavar="NAME")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--weights", type=Path, metavar="FILE", help="take these weights instead")
     which.add_argument("--random-weights", action="store_true", help="take fresh ones, to see whether a network can be exported")

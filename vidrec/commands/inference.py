@@ -1,13 +1,12 @@
 """Says what videos show: `inference --config-file F INPUT ... [KEY VALUE ...]`."""
 
 import argparse
-import re
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from vidrec.commands.cli import UNREADABLE, run_command
+from vidrec.commands.cli import UNREADABLE, add_device, add_source, new_parser, run_command, split_overrides
 from vidrec.commands.inference_extras import Extras, watch_streams, write_extras
 from vidrec.utils.errors import UserError
 from vidrec.utils.say import show
@@ -29,7 +28,6 @@ inputs:
                      taken for a file (write ./CONFIG.X for one)
 
 The exit code is 0, 1 for a mistake in what is asked, or 3 where videos could not be read (they are listed, all others are done)."""
-KEY = re.compile(r"(DDP_)?CONFIG(\.[A-Z][A-Z0-9_]*)+")
 ONE_VIEW = ["CONFIG.DATA.TEST_NUM_SEGMENT", "1", "CONFIG.DATA.TEST_NUM_CROP", "1"]
 
 
@@ -50,10 +48,7 @@ class Options(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = make_parser()
-    args = parser.parse_intermixed_args(argv)
-    if bool(args.config_file) == bool(args.run):
-        parser.error("one of --config-file and --run is needed" + (", not both" if args.run else ""))
+    args = make_parser().parse_intermixed_args(argv)
     failures: list[str] = []
     run_command(lambda: failures.extend(predict(read_options(args))))
     return UNREADABLE if failures else 0
@@ -61,18 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="inference.py", description=DESCRIPTION, epilog=INPUTS, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = new_parser(
+        "inference.py", description=DESCRIPTION, epilog=INPUTS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("inputs", nargs="*", metavar="INPUT", help="see below; pairs KEY VALUE of the config may stand among them")
-    parser.add_argument("--config-file", metavar="F", help="YAML file: the best checkpoint of its run, or the weights that it names")
-    parser.add_argument("--run", metavar="RUN", help="in its place: a run's folder, a checkpoint, or a name of the model zoo")
+    add_source(parser)
     parser.add_argument("--top-k", type=int, default=5, metavar="K", help="classes that are shown and written; 5 if not given")
     parser.add_argument(
         "--out", type=Path, default=Path("predictions"), metavar="FOLDER", help="for csv and json; predictions if not given"
     )
     parser.add_argument("--views", choices=("protocol", "one"), help="views of a video: those of a test, or one clip in one crop")
-    parser.add_argument("--device", default="", help="cpu, cuda, cuda:1 ...; if not given, CUDA where there is some")
+    add_device(parser)
     parser.add_argument("--batch-size", type=int, metavar="N", help="views in one forward; if not given, VAL.BATCH_SIZE of the config")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that decode; if not given, DATA.NUM_WORKERS of the config")
     parser.add_argument("--data-folder", default="", metavar="FOLDER", help="put before relative paths in lists; if not given, the list's")
@@ -111,24 +105,6 @@ def read_options(args: argparse.Namespace) -> Options:
         extras=Extras(args.timeline, args.annotate, args.stride, args.window, all_crops=args.views == "protocol"),
         seconds=args.seconds,
     )
-
-
-def split_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Inputs, and the `KEY VALUE` pairs that stand among them. Raises UserError for a key without a value.
-
-    Every key of the schema begins with CONFIG. or DDP_CONFIG. and is in upper case throughout, which file names are not, having a suffix
-    or a folder; so no mark is needed between the two, and pairs are written as for the other tools.
-    """
-    inputs, overrides, rest = [], [], iter(words)
-    for word in rest:
-        if not KEY.fullmatch(word):
-            inputs.append(word)
-            continue
-        value = next(rest, None)
-        if value is None:
-            raise UserError(f"The command line ends with {word!r}, which has no value; overrides are pairs KEY VALUE. Add the value.")
-        overrides += [word, value]
-    return inputs, overrides
 
 
 def predict(options: Options) -> list[str]:

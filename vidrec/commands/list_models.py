@@ -1,11 +1,10 @@
 """Lists the names of the model zoo with clip, costs and published accuracy."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.commands.tables import clip_text, giga, mega, show, text_table
 from vidrec.model_zoo import specs, weights
 from vidrec.model_zoo.costs import RowCosts, read_costs
@@ -17,7 +16,7 @@ HEADER = ["name", "section", "clip", "crop", "parameters, M", "multiply-adds, G"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="list_models.py", description=__doc__)
+    parser = new_parser("list_models.py", description=__doc__)
     parser.add_argument("pattern", nargs="?", default="*", help="shell pattern of names, 'i3d*' or 'mxnet/*resnet50*'; all if not given")
     parser.add_argument("--zoo", choices=specs.SECTIONS, help="one section only")
     parser.add_argument("--data-set", choices=tuple(specs.CLASSES), help="one data set only; custom: the names for classes of your own")

@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.cores import usable_cores
 from vidrec.utils.errors import DataError
 
@@ -118,7 +118,7 @@ def encode_video(path: Path, frames: "Iterable[np.ndarray]", *, height: int, wid
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make_demo_data", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = new_parser("make_demo_data.py", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("demo_data"), help="folder to write to")
     parser.add_argument("--num-train", type=int, default=DemoSet.num_train, help="videos to train on")
     parser.add_argument("--num-val", type=int, default=DemoSet.num_val, help="videos to validate on")

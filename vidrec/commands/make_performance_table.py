@@ -1,12 +1,11 @@
 """Writes the table of training speeds in docs/performance.md from the files that tools/benchmark_train.py wrote to docs/benchmarks/."""
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.commands.tables import markdown_table
 from vidrec.utils.errors import UserError
 
@@ -25,7 +24,7 @@ NOT_MEASURED = "not measured"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="make_performance_table.py", description=__doc__)
+    parser = new_parser("make_performance_table.py", description=__doc__)
     parser.add_argument("--docs", type=Path, default=Path("docs"), metavar="FOLDER", help="with performance.md and benchmarks/; docs")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where the table is out of step with the files")
     args = parser.parse_args(argv)

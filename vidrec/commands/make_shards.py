@@ -1,6 +1,5 @@
 """Writes the videos of a list into tar shards with an index, for clusters and object storage."""
 
-import argparse
 import hashlib
 import json
 import os
@@ -9,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ MAX_REPORTED = 20
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="make_shards", description=__doc__)
+    parser = new_parser("make_shards", description=__doc__)
     parser.add_argument("--list", required=True, metavar="F", help="annotation file of the videos")
     parser.add_argument("--data-folder", default="", metavar="D", help="put before each relative path; the list's own folder if not given")
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="where shard-000000.tar ... and index.json go")

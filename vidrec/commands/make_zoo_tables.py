@@ -1,11 +1,10 @@
 """Counts what every name of the model zoo costs and writes model_zoo/costs.json and model_zoo/README.md."""
 
-import argparse
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.commands.zoo_readme import zoo_readme
 from vidrec.model_zoo import specs
 from vidrec.model_zoo.costs import PATH, RowCosts, format_costs, read_costs
@@ -16,7 +15,7 @@ README = PATH.parent / "README.md"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="make_zoo_tables.py", description=__doc__)
+    parser = new_parser("make_zoo_tables.py", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 and a diff where the files are out of step")
     parser.add_argument(
         "--keep-costs", action="store_true", help="take costs.json as it is, instead of counting every network, which takes two minutes"

@@ -1,12 +1,11 @@
 """Draws the curves of runs: `plot_run RUN [RUN ...] [--out FILE.png]`."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.engine.curves import Point, different, thinned
 from vidrec.utils.errors import UserError
 
@@ -24,7 +23,7 @@ NAMES = {"top-1": "top1", "top-5": "top5", "mAP": "map"}  # the key of a line
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="plot_run.py", description=DESCRIPTION)
+    parser = new_parser("plot_run.py", description=DESCRIPTION)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, with its metrics.jsonl")
     parser.add_argument("--out", type=Path, metavar="FILE", help="PNG file to write; curves.png in the first run's folder if not given")
     args = parser.parse_args(argv)

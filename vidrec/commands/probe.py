@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ DESCRIPTION = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="probe.py", description=DESCRIPTION)
+    parser = new_parser("probe.py", description=DESCRIPTION)
     parser.add_argument("--features", required=True, metavar="TRAIN", help="features to train on: a folder, .npz or .parquet")
     parser.add_argument("--val", required=True, metavar="VAL", help="features to measure on")
     parser.add_argument("--probe", nargs="+", choices=PROBES, metavar="NAME", help=f"of {', '.join(PROBES)}; all that the features allow")

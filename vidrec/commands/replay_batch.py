@@ -1,12 +1,11 @@
 """Runs the batch of a step that went wrong once more and says where it begins: `replay_batch FILE`."""
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.commands.tables import show, text_table
 from vidrec.utils.errors import CheckpointError
 
@@ -21,7 +20,7 @@ DESCRIPTION = "Run the batch of a step that went wrong once more and say where t
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="replay_batch.py", description=DESCRIPTION)
+    parser = new_parser("replay_batch.py", description=DESCRIPTION)
     parser.add_argument("file", type=Path, metavar="FILE", help="file below replay/ in the run's folder, named by the run's last message")
     args = parser.parse_args(argv)
     return run_command(lambda: show(replay(args.file)))

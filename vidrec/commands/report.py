@@ -1,13 +1,12 @@
 """Writes the page of a run: `report RUN [--out FILE.html]`."""
 
-import argparse
 import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ _BAD_VIDEO = re.compile(r" W (.*) Another video takes its place\.$")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="report.py", description=DESCRIPTION)
+    parser = new_parser("report.py", description=DESCRIPTION)
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--out", type=Path, metavar="FILE", help="HTML file to write; report.html in the run's folder if not given")
     parser.add_argument("--eval", default="", metavar="NAME", help="folder in RUN of the test to show; its newest test if not given")

@@ -1,13 +1,12 @@
 """Opens a video thousands of times with each decoder and reports how memory and open files grow."""
 
-import argparse
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.errors import DataError, UserError
 
 HEAD = "| decoder | opens | growth, MiB | KiB an open | open files |\n|---|---|---|---|---|"
@@ -25,7 +24,7 @@ class Growth(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status, 1 where memory or open files grow beyond what is allowed."""
-    parser = argparse.ArgumentParser(prog="soak_decoders", description=__doc__)
+    parser = new_parser("soak_decoders.py", description=__doc__)
     parser.add_argument("videos", nargs="*", type=Path, metavar="FILE", help="videos to open in turn; else a generated one")
     parser.add_argument("--decoders", nargs="+", metavar="NAME", help="which; else every one that is installed")
     parser.add_argument("--opens", type=int, default=2000, help="how often; 2000 if not given")

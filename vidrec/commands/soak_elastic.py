@@ -1,6 +1,5 @@
 """Kills processes of small runs with SIGKILL at random steps, and compares what they end with to a run that nobody disturbed."""
 
-import argparse
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.utils.errors import UserError
 
 HEAD = "| kill | what | at step | training again after, s | weights |\n|---|---|---|---|---|"
@@ -49,7 +48,7 @@ class Kill(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns the exit status, 1 where a run does not come back or ends with other weights."""
-    parser = argparse.ArgumentParser(prog="soak_elastic", description=__doc__)
+    parser = new_parser("soak_elastic.py", description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="runs to disturb; 20 if not given")
     parser.add_argument("--agents", type=int, default=1, choices=(1, 2), help="1: one torchrun, a worker is killed; 2: an agent, too")
     parser.add_argument("--seed", type=int, default=0, help="of steps and victims; 0 if not given")

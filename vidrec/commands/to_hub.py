@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.commands.hub_folder import CARD, CLASSES, CONFIG, WEIGHTS, hub_errors, import_hub, is_hub_folder, reason
 from vidrec.utils.errors import UserError
 
@@ -30,7 +30,7 @@ _PRIVATE = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="to_hub", description=__doc__)
+    parser = new_parser("to_hub.py", description=__doc__)
     parser.add_argument("source", help="a run's folder, a checkpoint, a YAML config or a zoo name: what vidrec.load takes")
     parser.add_argument("folder", type=Path, help="folder to write; it must not exist, be empty, or with --force hold such a model")
     parser.add_argument("--license", default="unknown", help="identifier of the hub: apache-2.0, cc-by-4.0 ... (default: unknown)")

@@ -1,12 +1,10 @@
 """Draws where a network finds the evidence for a class: `visualize_cam --config-file F INPUT ... [--class C] [--layer NAME]`."""
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vidrec.commands.cli import UNREADABLE, run_command
-from vidrec.commands.inference import split_overrides
+from vidrec.commands.cli import UNREADABLE, add_device, add_source, new_parser, run_command, split_overrides
 from vidrec.utils.errors import UserError, VideoError
 from vidrec.utils.say import show
 
@@ -35,10 +33,9 @@ class Wish(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="visualize_cam.py", description=DESCRIPTION, epilog=EPILOG)
+    parser = new_parser("visualize_cam.py", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="videos, and KEY VALUE pairs that win over the config")
-    parser.add_argument("--config-file", metavar="F", help="YAML file: the best checkpoint of its run, or the weights that it names")
-    parser.add_argument("--run", metavar="RUN", help="in its place: a run's folder, a checkpoint, or a name of the model zoo")
+    add_source(parser)
     parser.add_argument("--class", dest="class_name", metavar="C", help="name or number of the class; the most probable if not given")
     parser.add_argument(
         "--layer",
@@ -50,10 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--views", type=int, metavar="N", help="clips of each video; 1 if not given, the middle (more for short clips)")
     parser.add_argument("--frames", type=int, default=8, metavar="N", help="frames in the strip; 8 if not given")
     parser.add_argument("--out", type=Path, default=Path("cam"), metavar="FOLDER", help="folder for the pictures; cam if not given")
-    parser.add_argument("--device", default="", help="cpu, cuda, cuda:1 ...; if not given, CUDA where there is some")
+    add_device(parser)
     args = parser.parse_intermixed_args(argv)
-    if bool(args.config_file) == bool(args.run):
-        parser.error("one of --config-file and --run is needed" + (", not both" if args.run else ""))
     wish = Wish(args.class_name, tuple(args.layer), args.views, args.frames)
     failures: list[str] = []
     run_command(lambda: failures.extend(visualize(args.config_file or args.run, args.inputs, wish, out=args.out, device=args.device)))

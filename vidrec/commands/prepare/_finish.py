@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vidrec.commands.cli import run_command
+from vidrec.commands.cli import new_parser, run_command
 from vidrec.commands.prepare._listing import Listing
 from vidrec.commands.prepare._reencode import Encoding, find_ffmpeg, reencode
 from vidrec.commands.prepare._work import for_each, header_problem
@@ -19,8 +19,8 @@ SHOWN = 10  # missing and broken files that are printed; report.json has all
 
 def prepare_parser(prog: str, description: str) -> argparse.ArgumentParser:
     """The options that the data sets share."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    parser = new_parser(
+        prog, description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--videos", type=Path, required=True, metavar="DIR", help="folder of the videos, at any depth")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for lists, class map, report and encoded videos")
