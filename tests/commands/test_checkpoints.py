@@ -1,6 +1,7 @@
 """Several checkpoints in one test: the mean of their scores, and of their weights."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -66,6 +67,22 @@ def test_weights_of_several_checkpoints_are_averaged(made, caplog):
             assert torch.allclose(tensor, sum(state[name] for state in states) / 3, atol=1e-6), name
     assert source.startswith("mean of the weights of ") and source.count("epoch_") == 3
     assert "not those of the averaged weights" in caplog.text and "CONFIG.INFERENCE.BN_BATCHES 100" in caplog.text
+
+
+@pytest.mark.parametrize("combine", ["scores", "weights"])
+def test_best_checkpoint_counts_once_beside_that_of_its_epoch(made, combine, caplog):
+    saved = made[1] / "checkpoints"
+    shutil.copy(saved / "epoch_0002.pth", saved / "best.pth")
+    caplog.set_level("INFO", logger="vidrec")
+    cfg, paths = named(made, "best.pth", "epoch_*.pth", COMBINE=combine)
+    networks, source = checkpoints.build_networks(cfg, made[1])
+    (saved / "best.pth").unlink()
+    assert len(paths) == 4 and len(networks) == (3 if combine == "scores" else 1)
+    assert source == f"mean of the {combine} of {saved}/best.pth, {saved}/epoch_0001.pth, {saved}/epoch_0003.pth"
+    assert f"{saved}/epoch_0002.pth has the weights of {saved}/best.pth, and is left out" in caplog.text
+    if combine == "weights":
+        other = checkpoints.build_averaged(named(made, "epoch_*.pth", COMBINE="weights")[0], made[1])[0].state_dict()
+        assert all(torch.allclose(tensor, other[name], atol=1e-6) for name, tensor in networks[0].state_dict().items())
 
 
 def test_statistics_of_averaged_weights_are_computed_from_training_clips(made):

@@ -1,7 +1,7 @@
 """Several checkpoints in one test: the mean of their scores, or of their weights."""
 
 import glob
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,22 @@ def build_networks(cfg: "CfgNode", folder: Path | None) -> "tuple[list[Recognize
     if not inference.CHECKPOINTS or inference.COMBINE == "weights":
         model, source = build_tested(cfg, folder)
         return [model], source
-    paths = named_checkpoints(cfg, folder)
-    built = [build_with(cfg, path) for path in paths]
+    built = list(_distinct(build_with(cfg, path) for path in named_checkpoints(cfg, folder)))
     return [model for model, _ in built], _source("scores", [source for _, source in built])
+
+
+def _distinct(built: "Iterable[tuple[Recognizer, str]]") -> "Iterator[tuple[Recognizer, str]]":
+    """Networks and where they are from, without those that have the weights of an earlier one, as best.pth has those of its epoch."""
+    from vidrec.engine.evaluation.partial import digest
+    from vidrec.engine.log import logger
+
+    seen: dict[str, str] = {}
+    for model, source in built:
+        first = seen.setdefault(digest(model), source)
+        if first == source:
+            yield model, source
+        else:
+            logger.info("%s has the weights of %s, and is left out: each checkpoint counts once", source, first)
 
 
 def build_averaged(cfg: "CfgNode", folder: Path | None) -> "tuple[Recognizer, str]":
@@ -44,9 +57,8 @@ def build_averaged(cfg: "CfgNode", folder: Path | None) -> "tuple[Recognizer, st
     built: list[Recognizer] = []
 
     def states() -> "Iterable[dict[str, Tensor]]":
-        for path in paths:
-            model, source = build_with(cfg, path)
-            built[:] = [model]  # never two in memory
+        for model, source in _distinct(build_with(cfg, path) for path in paths):
+            built[:] = [model]  # two in memory at most
             sources.append(source)
             yield model.state_dict()
 
@@ -57,7 +69,7 @@ def build_averaged(cfg: "CfgNode", folder: Path | None) -> "tuple[Recognizer, st
     if num_batches := cfg.CONFIG.INFERENCE.BN_BATCHES:
         renew(cfg, model, num_batches)
         return model, f"{source}, BatchNorm statistics of {num_batches} training batches"
-    if len(paths) > 1 and batch_norms(model):
+    if len(sources) > 1 and batch_norms(model):
         logger.warning(
             "BatchNorm's statistics are the mean of those of the checkpoints, not those of the averaged weights; where these lie far "
             "apart that costs accuracy. CONFIG.INFERENCE.BN_BATCHES 100 computes them anew from training clips."
