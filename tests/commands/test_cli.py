@@ -22,7 +22,8 @@ def test_ctrl_c_says_stopped_and_no_more_where_nothing_goes_on(capsys):
 
 def test_ctrl_c_says_how_this_command_goes_on(capsys):
     said = {module: stopped_by(KeyboardInterrupt(), capsys, going_on=module.GOING_ON)[1] for module in (train, test, feat_extract)}
-    assert said[train] == "Stopped. The run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto and the same command.\n"
+    goes_on = "With CONFIG.TRAIN.RESUME auto the same command goes on from the run's last checkpoint, where it has one."
+    assert said[train] == f"Stopped. {goes_on}\n"
     assert said[test] == "Stopped. The scores so far are kept; the same command goes on from there.\n"
     assert said[feat_extract] == "Stopped. The features so far are kept; the same command goes on from there.\n"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 
@@ -90,6 +91,21 @@ def test_command_writes_the_folder_and_replaces_only_a_model(made, tmp_path, cap
             vidrec.save_pretrained(run, tmp_path / target, force=force)
     assert to_hub.main([str(run), str(tmp_path / "new"), "--force", "--license", "mit"]) == 0
     assert "license: mit" in (tmp_path / "new/README.md").read_text()
+
+
+def test_full_disk_leaves_the_model_before_and_nothing_else(made, tmp_path):
+    _, run, _ = made
+    before = {path.name: path.read_bytes() for path in vidrec.save_pretrained(run, tmp_path / "old").iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # writing beyond 1000 bytes fails, as on a full disk
+    try:
+        for name, force in (("old", True), ("new", False)):
+            with pytest.raises(UserError, match=f"{name} cannot be written .*folder with room"):
+                vidrec.save_pretrained(run, tmp_path / name, force=force)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from vidrec.inference.export_onnx import check_opset, load_onnx, write_onnx
 from vidrec.utils.errors import UserError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-QUICK_ONNX = ("2-D", "SlowFast", "TPN", "C3D")
+QUICK_ONNX = ("2-D", "SlowFast", "TPN", "C3D")  # the slow tests of every architecture write the others
 
 
 def exportable(model: nn.Module, **options) -> Exportable:
@@ -58,7 +58,7 @@ def test_program_of_every_family_takes_any_number_of_clips_and_gives_the_scores_
     assert difference.std > 0 and difference.over_std < 1e-5
 
 
-@pytest.mark.parametrize("family", [pytest.param(name, marks=() if name in QUICK_ONNX else pytest.mark.slow) for name in FAMILIES | PLAIN])
+@pytest.mark.parametrize("family", QUICK_ONNX)
 def test_onnx_file_of_a_family_gives_the_scores_of_the_network(family, tmp_path):
     model = narrow(family)
     network, clips = exportable(model), four_clips(clip_shape(model))

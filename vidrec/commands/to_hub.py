@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def save_pretrained(
         UserError: the folder holds something else, or cannot be written; and what `vidrec.load` raises.
     """
     from vidrec.commands.loading import find_source, make_predictor
-    from vidrec.commands.model_card import card_text, save_card
+    from vidrec.commands.model_card import card_text
     from vidrec.data.build import class_names
 
     folder, _ = Path(folder).expanduser(), import_hub()
@@ -87,8 +88,7 @@ def save_pretrained(
     model, names = make_predictor(found, device="cpu", weights=weights), class_names(found.cfg)
     text = card_text(found.cfg, _facts(found, model, names, license=license, repo=repo, own=weights is None))
     try:
-        _write(folder, model, _public(found.cfg), names)
-        save_card(text, folder / CARD)
+        _write(folder, model, _public(found.cfg), names, text)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); it must be a folder with room. Choose another one.") from error
     return folder
@@ -131,16 +131,22 @@ def _check_folder(folder: Path, force: bool) -> None:
         raise UserError(f"FOLDER {folder} is not empty; nothing is mixed with other files: {remedy}.")
 
 
-def _write(folder: Path, model: "Predictor", cfg: "CfgNode", names: list[str] | None) -> None:
-    from vidrec.engine.files import atomic_file
+def _write(folder: Path, model: "Predictor", cfg: "CfgNode", names: list[str] | None, card: str) -> None:
+    """Writes all files beside the folder, and moves them into it at the end: where that fails, a model that was there stays whole."""
+    from vidrec.commands.model_card import save_card
+    from vidrec.engine.files import atomic_file, make_folder
 
     files = {WEIGHTS: _safetensors(model), CONFIG: cfg.dump().encode()}
     files |= {CLASSES: "".join(f"{name}\n" for name in names).encode()} if names else {}
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CLASSES).unlink(missing_ok=True)  # of the model before
-    for name, content in files.items():
-        with atomic_file(folder / name) as file:
-            file.write(content)
+    with tempfile.TemporaryDirectory(dir=make_folder(folder.absolute().parent), prefix=f".{folder.name}-") as beside:
+        for name, content in files.items():
+            with atomic_file(Path(beside) / name) as file:
+                file.write(content)
+        save_card(card, Path(beside) / CARD)
+        make_folder(folder)
+        (folder / CLASSES).unlink(missing_ok=True)  # of the model before
+        for path in Path(beside).iterdir():
+            path.replace(folder / path.name)
 
 
 def _safetensors(model: "Predictor") -> bytes:

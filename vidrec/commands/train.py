@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vidrec.engine.stopping import Stop
     from vidrec.engine.trainer import Trainer
 
-GOING_ON = "The run goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto and the same command."
+GOING_ON = "With CONFIG.TRAIN.RESUME auto the same command goes on from the run's last checkpoint, where it has one."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
