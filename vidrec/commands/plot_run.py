@@ -39,10 +39,11 @@ def plot(folders: Sequence[Path], out: Path) -> None:
     names = run_names(folders)
     curves = [read_curves(folder, name) for folder, name in zip(folders, names, strict=True)]
     from vidrec.engine.files import atomic_file
+    from vidrec.utils.fonts import legible
 
     figure = draw(curves)
     try:
-        with atomic_file(out) as file:
+        with atomic_file(out) as file, legible(figure):
             figure.savefig(file, format="png")
     except OSError as error:
         raise UserError(

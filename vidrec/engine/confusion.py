@@ -1,9 +1,10 @@
 """Which classes a validation takes for which: counts, accuracies of the classes, a table and a picture."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
+
+from vidrec.utils.fonts import legible
 
 NAMED_CLASSES, COUNTED_CLASSES = 60, 25  # at most so many have names, and counts, in the picture: 1,600 counts took 4 s to draw
 TABLE_ROWS = 50
@@ -80,8 +81,7 @@ def draw_confusion(counts: np.ndarray, *, title: str, names: Sequence[str] | Non
         for row, column in zip(*np.nonzero(counts), strict=True):
             ink = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=ink, fontsize=8)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a script that matplotlib's font lacks: boxes are drawn
+    with legible(figure):
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vidrec.engine.files import atomic_file
 from vidrec.utils.errors import UserError
+from vidrec.utils.fonts import draw_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-FONT_SIZE = 13  # pixels
+FONT_SIZE = 11  # pixels
 LINE, GAP, CHARACTER = 17, 3, 7  # pixels: of a line, between frames, of a wide character
 MIN_WIDTH = 900  # of a sheet, so that text has room where frames are small
 BACKGROUND, INK = (24, 24, 24), (235, 235, 235)
@@ -39,17 +40,17 @@ def save_sheet(rows: Sequence[Row], path: Path, *, frames: int) -> None:
 
 def draw_sheet(rows: Sequence[Row], *, frames: int) -> "Image":
     """The picture of `save_sheet`."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     strips = [_strip(row, frames) for row in rows]
     width = max(MIN_WIDTH, *(strip.shape[1] for strip in strips))
     texts = [[part for line in row.lines for part in wrap(line, width // CHARACTER)] for row in rows]
     heights = [len(text) * LINE + strip.shape[0] + 2 * GAP for text, strip in zip(texts, strips, strict=True)]
     sheet = Image.new("RGB", (width, sum(heights)), BACKGROUND)
-    draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(FONT_SIZE), 0
+    draw, top = ImageDraw.Draw(sheet), 0
     for text, strip, height in zip(texts, strips, heights, strict=True):
         for number, line in enumerate(text):
-            draw.text((GAP, top + number * LINE), line, font=font, fill=INK)
+            draw_text(draw, (GAP, top + (number + 0.5) * LINE), line, size=FONT_SIZE, fill=INK)
         if strip.size:
             sheet.paste(Image.fromarray(strip), (0, top + len(text) * LINE))
         top += height

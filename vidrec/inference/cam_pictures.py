@@ -13,6 +13,7 @@ from vidrec.engine.files import atomic_file
 from vidrec.inference.explain import Explanation
 from vidrec.inference.video_file import writing_mp4
 from vidrec.utils.errors import UserError
+from vidrec.utils.fonts import draw_text, legible, shortened, text_width
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -162,7 +163,7 @@ def _add_curve(axes: Any, explanation: Explanation, places: list[int]) -> None:
 
 def _save_figure(figure: "Figure", path: Path) -> None:
     try:
-        with atomic_file(path) as file:
+        with atomic_file(path) as file, legible(figure):
             figure.savefig(file, format="png")
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); give a folder that you may write to, with room.") from error
@@ -175,7 +176,6 @@ def _labelled(image: np.ndarray, explanation: Explanation, place: int) -> np.nda
     height, width = image.shape[:2]
     size = max(13, height // 22)
     band = size + size // 2
-    font = _font(size)
     shown = image.copy()
     shown[:band] = (shown[:band] * 0.3).astype(np.uint8)
     bar = max(6, height // 40)
@@ -183,30 +183,10 @@ def _labelled(image: np.ndarray, explanation: Explanation, place: int) -> np.nda
     picture = Image.fromarray(shown)
     draw = ImageDraw.Draw(picture)
     time = f"{explanation.seconds[place]:.2f} s"
-    room = width - draw.textlength(time, font=font) - 3 * size
-    draw.text((width - size // 2, band // 2), time, font=font, fill=(255, 255, 255), anchor="rm")
-    draw.text((size // 2, band // 2), _fitting(explanation, draw, font, room), font=font, fill=(255, 255, 255), anchor="lm")
+    name = shortened(explanation.name, width - text_width(time, size) - 3 * size, size=size, end=f" {100 * explanation.probability:.1f} %")
+    draw_text(draw, (width - size // 2, band // 2), time, size=size, fill=(255, 255, 255), anchor="rm")
+    draw_text(draw, (size // 2, band // 2), name, size=size, fill=(255, 255, 255))
     return np.asarray(picture)
-
-
-def _fitting(explanation: Explanation, draw: Any, font: Any, room: float) -> str:
-    """Class and probability in so many pixels, the name cut where it is too long."""
-    percent = f" {100 * explanation.probability:.1f} %"
-    name = " ".join(explanation.name.split())
-    if draw.textlength(name + percent, font=font) <= room:
-        return name + percent
-    while name and draw.textlength(f"{name}...{percent}", font=font) > room:
-        name = name[:-1]
-    return f"{name}...{percent}"
-
-
-@cache
-def _font(size: int) -> Any:
-    """DejaVu Sans, which comes with matplotlib and has more letters than Pillow's own font."""
-    import matplotlib
-    from PIL import ImageFont
-
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), size)
 
 
 @cache

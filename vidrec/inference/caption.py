@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from vidrec.utils.fonts import draw_text, shortened, text_width
+
 if TYPE_CHECKING:
     from vidrec.inference.predictor import Prediction, Predictor
     from vidrec.inference.timeline import Timeline
 
 PANEL_SHARE = 0.5  # of the frame's width
 MIN_PANEL, MAX_LINE, MIN_LINE = 150, 40, 12  # pixels
+LETTERS = 0.66  # size of the letters, of a line
 BACK, BAR, INK, MARK = (16, 16, 16), (68, 119, 170), (255, 255, 255), (255, 221, 85)
 BACK_ALPHA, BAR_ALPHA = 150, 235  # of 255
 # Of the leading classes, told apart by color-blind people too (Paul Tol's bright scheme).
@@ -77,30 +80,21 @@ def _blend(frame: np.ndarray, overlay: np.ndarray, top: int, left: int) -> None:
 @lru_cache(maxsize=8)
 def _panel(bars: Sequence[tuple[str, float]], colors: Sequence[int], height: int, width: int) -> np.ndarray:
     """[h, w, 4] RGBA: a line for each class, its bar as long as it is probable; as many lines as fit into half of the height."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     line = int(np.clip(height / 16, MIN_LINE, MAX_LINE))
     shown = bars[: max(height // 2 // line, 1)]
     wide = min(width, max(int(width * PANEL_SHARE), MIN_PANEL))
     panel = Image.new("RGBA", (wide, line * len(shown)), (*BACK, BACK_ALPHA))
-    draw, font = ImageDraw.Draw(panel), ImageFont.load_default(line * 0.72)
+    draw, size = ImageDraw.Draw(panel), line * LETTERS
     for place, (name, probability) in enumerate(shown):
         top, percent = place * line, f"{100 * probability:.0f}%"
         color = STRIP_COLORS[colors[place]] if place < len(colors) and colors[place] >= 0 else OTHER if colors else BAR
         draw.rectangle((0, top + 1, max(int(wide * probability) - 1, 0), top + line - 2), fill=(*color, BAR_ALPHA))
-        room = wide - draw.textlength(percent, font=font) - line
-        draw.text((line * 0.25, top + line / 2), _fitting(name, room, draw, font), font=font, fill=(*INK, 255), anchor="lm")
-        draw.text((wide - line * 0.25, top + line / 2), percent, font=font, fill=(*INK, 255), anchor="rm")
+        room = wide - text_width(percent, size) - line
+        draw_text(draw, (line * 0.25, top + line / 2), shortened(name, room, size=size), size=size, fill=(*INK, 255))
+        draw_text(draw, (wide - line * 0.25, top + line / 2), percent, size=size, fill=(*INK, 255), anchor="rm")
     return np.asarray(panel)
-
-
-def _fitting(name: str, room: float, draw, font) -> str:
-    """The name, its end replaced by dots where it is wider than the room."""
-    if draw.textlength(name, font=font) <= room:
-        return name
-    while name and draw.textlength(f"{name}..", font=font) > room:
-        name = name[:-1]
-    return f"{name}.."
 
 
 @lru_cache(maxsize=2)

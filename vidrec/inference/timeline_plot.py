@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from vidrec.engine.files import atomic_file
 from vidrec.inference.caption import STRIP_COLORS
 from vidrec.utils.errors import UserError
+from vidrec.utils.fonts import legible
 
 if TYPE_CHECKING:
     from vidrec.inference.timeline import Timeline
@@ -22,7 +23,7 @@ def plot_timeline(timeline: "Timeline", out: Path, *, classes: int = 5) -> None:
     """
     figure = draw_timeline(timeline, classes=classes)
     try:
-        with atomic_file(out) as file:
+        with atomic_file(out) as file, legible(figure):
             figure.savefig(file, format="png")
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror or error}); choose another folder with --out.") from error
