@@ -55,6 +55,14 @@ def test_a_folder_goes_on_with_the_rows_that_it_lacks(tmp_path):
     assert not again.finished()
 
 
+def test_features_of_videos_in_a_folder_named_parts_stay(tmp_path):
+    store = FeatureStore(tmp_path / "out", ["parts/a.npy"], "npy")
+    store.begin(SETTINGS)
+    store.add(Found(0, np.ones(3, np.float32), np.zeros(2)))
+    store.drop_parts()
+    assert np.load(tmp_path / "out/parts/a.npy").tolist() == [1.0, 1.0, 1.0]
+
+
 def test_a_folder_of_other_settings_is_refused_with_what_differs(tmp_path):
     FeatureStore(tmp_path, ["a.npy"], "npy").begin(SETTINGS)
     other = {"layer": "head.fc", "protocol": {"num_views": 1}, "pool": "none"}

@@ -108,9 +108,9 @@ class FeatureStore:
                 ) from error
 
     def drop_parts(self) -> None:
-        """Removes what stands in the table now."""
+        """Removes what stands in the table now; of the form npy nothing, whose videos may be in a folder of this name."""
         with _naming(self.folder):
-            if (self.folder / PARTS).exists():
+            if self.form != "npy" and (self.folder / PARTS).exists():
                 shutil.rmtree(self.folder / PARTS)
 
     def read_sidecar(self) -> dict[str, Any] | None:
