@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -102,12 +103,13 @@ def test_lists_of_every_kind_and_standard_input(run, videos, tmp_path, capsys, m
 
 class Files(LocalServer):
     def __init__(self, folder):
-        self.folder = folder
+        self.folder, self.asked = folder, []
         super().__init__(FilesHandler)
 
 
 class FilesHandler(QuietHandler):
     def do_GET(self):
+        self.rules.asked.append(self.path)
         path = self.rules.folder / self.path.split("?")[0].lstrip("/")
         if not path.is_file():
             return self.send_error(404)
@@ -129,6 +131,17 @@ def test_urls_are_fetched_and_missing_ones_listed(run, videos, tmp_path):
         assert "cannot be fetched: there is no such file" in rows[1]["failure"]
         model = vidrec.load(run)
         assert model.predict(words[0]).top[0].name == rows[0]["class_1"] and len(model.timeline(words[0], stride=0.1)) == 3
+
+
+def test_a_url_is_fetched_once_for_prediction_timeline_and_copy_and_does_not_stay(run, videos, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with Files(videos) as server:
+        words = [f"{server.url}/a.mp4", f"{server.url}/none.mp4", f"{server.url}/a.mp4?again"]
+        assert call("--run", run, *words, "--timeline", "--annotate", "--out", tmp_path / "out") == 3
+    assert server.asked == ["/a.mp4", "/none.mp4", "/a.mp4?again"]
+    assert (tmp_path / "out/00000_a.mp4").is_file() and (tmp_path / "out/00002_a.timeline.png").is_file()
+    assert list((tmp_path / "temporary").glob("vidrec-*")) == []
 
 
 def error_of(capsys, *words):

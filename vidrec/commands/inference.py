@@ -2,18 +2,20 @@
 
 import argparse
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from vidrec.commands.cli import UNREADABLE, add_device, add_source, new_parser, run_command, split_overrides
 from vidrec.commands.inference_extras import Extras, watch_streams, write_extras
-from vidrec.utils.errors import UserError
+from vidrec.utils.errors import UserError, VideoError
 from vidrec.utils.say import show
 
 if TYPE_CHECKING:
+    from vidrec.data.annotations import VideoTable
     from vidrec.data.inputs import Inputs
-    from vidrec.inference.predictor import Predictor
+    from vidrec.inference.predictor import Failure, Prediction, Predictor
     from vidrec.inference.records import Records
 
 DESCRIPTION = "Say what videos show, by the network of a run, of a checkpoint, or of the model zoo with its published weights."
@@ -143,28 +145,47 @@ def predict(options: Options) -> list[str]:
 
 def _predict_files(model: "Predictor", inputs: "Inputs", records: "Records", extras: Extras) -> list[str]:
     """Predicts every video of the tables; returns what could not be read."""
+    from vidrec.data.remote import fetching_once
     from vidrec.engine.progress import Countdown
-    from vidrec.inference.predictor import Failure
-    from vidrec.inference.records import top_text
-    from vidrec.utils.errors import VideoError
 
     failures = []
     with Countdown(inputs.num_videos, "inference") as countdown:
-        for table in inputs.tables:
-            for place, found in enumerate(model.predict_many(table, top_k=records.top_k)):
-                more, reason = {}, found.reason if isinstance(found, Failure) else ""
-                if not reason:
-                    countdown.say(f"{found.path}: {top_text(found.top)}")
-                    try:
-                        more = write_extras(model, found, table, place, records, extras)
-                    except VideoError as error:
-                        reason = str(error)
-                    except UserError:  # such as a full disk: what is known of the video is kept
-                        records.add(found)
-                        raise
-                if reason:
-                    countdown.say(f"{found.path}: CANNOT BE READ: {reason}")
-                    failures.append(found.path)
-                records.add(found, **more, **({"failure": reason} if reason and not isinstance(found, Failure) else {}))
-                countdown.advance()
+        for listed in inputs.tables:
+            with fetching_once(listed) if extras.asked else nullcontext(listed) as table:
+                for place, found in enumerate(model.predict_many(table, top_k=records.top_k)):
+                    reason = _tell_and_record(model, found, table, place, records, extras, say=countdown.say)
+                    table.release(place)
+                    failures += [found.path] if reason else []
+                    countdown.advance()
     return failures
+
+
+def _tell_and_record(
+    model: "Predictor",
+    found: "Prediction | Failure",
+    table: "VideoTable",
+    place: int,
+    records: "Records",
+    extras: Extras,
+    *,
+    say: Callable[[str], None],
+) -> str:
+    """Says what a video shows and writes all that is asked for of it; returns why it could not be read, '' where it could."""
+    from vidrec.inference.predictor import Failure
+    from vidrec.inference.records import top_text
+
+    if isinstance(found, Failure):
+        say(f"{found.path}: CANNOT BE READ: {found.reason}")
+        records.add(found)
+        return found.reason
+    say(f"{found.path}: {top_text(found.top)}")
+    try:
+        more, reason = write_extras(model, found, table, place, records, extras), ""
+    except VideoError as error:
+        more, reason = {"failure": str(error)}, str(error)
+        say(f"{found.path}: CANNOT BE READ: {reason}")
+    except UserError:  # such as a full disk: what is known of the video is kept
+        records.add(found)
+        raise
+    records.add(found, **more)
+    return reason

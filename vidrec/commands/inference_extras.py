@@ -28,12 +28,17 @@ class Extras(NamedTuple):
     window: float
     all_crops: bool
 
+    @property
+    def asked(self) -> bool:
+        """Whether videos are read once more, for these."""
+        return self.timeline or self.annotate
+
 
 def write_extras(
     model: "Predictor", found: "Prediction", table: "VideoTable", place: int, records: "Records", extras: Extras
 ) -> dict[str, Any]:
     """Writes what is asked for of the video at a place of a list, and returns what goes into its record. Raises VideoError, UserError."""
-    if not (extras.timeline or extras.annotate):
+    if not extras.asked:
         return {}
     source, span, stem = table.source(place), table.span(place), records.name_of(found.path)
     record: dict[str, Any] = {}

@@ -1,9 +1,12 @@
 """Videos by URL: fetched by fsspec in pieces into a file, and read from there as any other."""
 
+import copy
 import os
 import re
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +24,13 @@ def is_remote(path: str | Path) -> bool:
 
 
 class RemoteTable(VideoTable):
-    """A list of videos of which some are URLs. A fetched file takes the place of the one before in this process, and goes with it."""
+    """A list of videos of which some are URLs. A fetched file takes the place of the one before in this process, and goes with it.
+
+    Within `fetching_once` it stays instead, for all processes, until it is released.
+    """
 
     _fetched: "tempfile.TemporaryDirectory | None" = None
+    _kept: Path | None = None  # the folder of `fetching_once`
 
     def path(self, index: int) -> str:
         """The URL, or the path of a local file."""
@@ -35,8 +42,16 @@ class RemoteTable(VideoTable):
         path = self.path(index)
         if not is_remote(path):
             return path
+        if self._kept is not None:
+            return str(_fetch_once(path, self._kept / str(index)))
         self._fetched = tempfile.TemporaryDirectory(prefix="vidrec-")  # the one before is removed as it is forgotten
         return str(fetch_video(path, Path(self._fetched.name)))
+
+    def release(self, index: int) -> None:
+        """Deletes the fetched file of a video that `fetching_once` has kept."""
+        if self._kept is not None:
+            for folder in (self._kept / str(index), _unfinished(self._kept / str(index))):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_fetched": None}
@@ -45,6 +60,31 @@ class RemoteTable(VideoTable):
 def table_of(paths: Sequence[str | Path]) -> VideoTable:
     """A list of local files, folders of frames and URLs."""
     return (RemoteTable if any(map(is_remote, paths)) else VideoTable).from_paths(paths)
+
+
+@contextmanager
+def fetching_once(table: VideoTable) -> Iterator[VideoTable]:
+    """The list, whose fetched videos stay on the disk until they are released: one that several processes read is fetched once."""
+    with tempfile.TemporaryDirectory(prefix="vidrec-", ignore_cleanup_errors=True) as folder:
+        keeping = copy.copy(table)
+        if isinstance(keeping, RemoteTable):
+            keeping._kept = Path(folder)
+        yield keeping
+
+
+def _fetch_once(url: str, folder: Path) -> Path:
+    """The only file of a folder, fetched where it is not there. Raises VideoError as `fetch_video` does."""
+    if not folder.is_dir():
+        unfinished = _unfinished(folder)
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a process that has ended
+        unfinished.mkdir()
+        fetch_video(url, unfinished)
+        unfinished.rename(folder)
+    return next(folder.iterdir())
+
+
+def _unfinished(folder: Path) -> Path:
+    return folder.with_suffix(".part")
 
 
 def fetch_video(url: str, folder: Path) -> Path:

@@ -102,6 +102,9 @@ class VideoTable:
         """What `open_video` takes for a video: here its path. Tables of videos in another place raise VideoError where it cannot be had."""
         return self.path(index)
 
+    def release(self, index: int) -> None:
+        """Gives up what `source` has put on this machine for a video; here nothing."""
+
     def keep(self, rows: np.ndarray) -> "VideoTable":
         """A table of the rows for which `rows` [N] bool is True, in the same order."""
         kept, mask = copy.copy(self), torch.from_numpy(rows)
