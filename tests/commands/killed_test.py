@@ -15,8 +15,8 @@ if "SLOWLY" in os.environ:  # the processes that the command starts import this 
     partial.SAVE_EVERY_S = 0.0
     keep = partial.PartialScores.add
 
-    def keep_and_wait(self, *video):
-        keep(self, *video)
+    def keep_and_wait(self, *video, **stamp):
+        keep(self, *video, **stamp)
         time.sleep(PAUSE_S)
 
     partial.PartialScores.add = keep_and_wait

@@ -40,8 +40,8 @@ def test_a_test_that_is_asked_to_stop_goes_on_in_the_same_run(subject, monkeypat
     assert test_command.main([*arguments, "CONFIG.LOG.EXP_NAME", "undisturbed"]) == 3
     add = PartialScores.add
 
-    def stop_at_the_sixth(self, *video):
-        add(self, *video)
+    def stop_at_the_sixth(self, *video, **stamp):
+        add(self, *video, **stamp)
         if video[0] == 6:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(0.2)  # it comes in through a thread
@@ -58,6 +58,28 @@ def test_a_test_that_is_asked_to_stop_goes_on_in_the_same_run(subject, monkeypat
     assert "going on with an unfinished test: 6 of 10 videos are scored" in (run / "log.txt").read_text()
     assert results(run / "eval") == results(runs / "undisturbed/eval")
     assert not (run / "eval.partial").exists()
+
+
+def test_a_video_that_is_replaced_while_a_test_is_stopped_is_scored_anew(subject, tmp_path, monkeypatch):
+    arguments, runs = subject
+    first, last = (tmp_path / "data" / (tmp_path / "data/val.txt").read_text().split()[place] for place in (0, -2))
+    add = PartialScores.add
+
+    def stop_at_the_second(self, *video, **stamp):
+        add(self, *video, **stamp)
+        if video[0] == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.2)  # it comes in through a thread
+
+    monkeypatch.setattr(PartialScores, "add", stop_at_the_second)
+    assert test_command.main(arguments) == 75
+    monkeypatch.undo()
+    shutil.copy(last, first)
+    assert test_command.main(arguments) == 3
+    said = (runs / "run/log.txt").read_text()
+    assert f"1 of the videos that were done have another size or time of change than then, and are done again; the first: {first}" in said
+    assert test_command.main([*arguments, "CONFIG.LOG.EXP_NAME", "undisturbed"]) == 3
+    assert results(runs / "run/eval") == results(runs / "undisturbed/eval")
 
 
 @pytest.mark.slow

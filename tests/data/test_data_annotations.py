@@ -2,6 +2,7 @@
 
 import hashlib
 import multiprocessing
+import os
 import pickle
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vidrec.data.annotations import VideoTable, read_class_names, read_table
+from vidrec.data.remote import table_of
 from vidrec.utils.errors import DataError
 
 
@@ -137,3 +139,11 @@ def test_table_travels_to_a_process_by_reference():
     context = multiprocessing.get_context("fork")
     with context.Pool(1) as pool:
         assert pool.apply(table.path, (99_999,)) == table.path(99_999)
+
+
+def test_a_stamp_tells_a_file_from_another_of_its_path(tmp_path):
+    table = VideoTable.from_paths(["a.mp4", "missing.mp4"], folder=str(tmp_path))
+    (tmp_path / "a.mp4").write_bytes(b"12345")
+    os.utime(tmp_path / "a.mp4", ns=(0, 1_500_000_000_123_456_000))
+    assert table.stamp(0) == (5, 1_500_000_000_123_456_000)
+    assert (table.stamp(1), table_of(["http://127.0.0.1/a.mp4"]).stamp(0)) == ((0, 0), (0, 0))

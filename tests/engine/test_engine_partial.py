@@ -94,6 +94,22 @@ def test_a_video_that_was_mended_is_read(tmp_path):
     assert videos == [4, 6, 7, 8] and not result.reasons
 
 
+def test_a_video_that_was_replaced_is_scored_again_and_one_that_cannot_be_looked_at_is_not(tmp_path):
+    then = [(100, 7), (100, 7), (100, 7), (0, 0), (100, 7)]
+    kept = PartialScores(tmp_path, FACTS)
+    for index, stamp in enumerate(then):
+        kept.add(index, 0, np.array([index, 0.0]), stamp=stamp)
+    kept.save()
+    now = [(100, 7), (101, 7), (100, 8), (100, 7), (0, 0)]  # the same, another size, another time, unknown then, unknown now
+    again = PartialScores(tmp_path, FACTS, stamp=now.__getitem__)
+    assert (again.done, again.replaced, again.known.indices) == ({0, 3, 4}, [1, 2], [0, 3, 4])
+    again.add(1, 0, np.array([-1.0, 0.0]), stamp=now[1])
+    again.save()
+    last = PartialScores(tmp_path, FACTS, stamp=now.__getitem__)
+    assert (last.done, last.replaced) == ({0, 1, 3, 4}, [2])
+    assert dict(zip(last.known.indices, last.known.scores, strict=True))[1].tolist() == [-1.0, 0.0]
+
+
 def test_scores_of_another_test_are_not_used_and_stay(tmp_path, caplog):
     caplog.set_level(logging.WARNING, "vidrec")
     with pytest.raises(Killed):

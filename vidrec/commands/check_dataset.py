@@ -108,7 +108,7 @@ def _examine(tables: "dict[str, VideoTable]", decoder: str, options: Options, ou
     version, records, tasks = decoder_version(decoder), {}, {}
     with Journal(out / "examined.jsonl") as journal:
         for path, (split, row) in _videos(tables).items():
-            stamp = _stamp(tables[split], row)
+            stamp = tables[split].stamp(row)
             known = journal.known(path, stamp=stamp, decoder=version, timeout=options.timeout)
             if known is None or (options.retry and known.status in BAD):
                 tasks[path] = stamp, split, row
@@ -160,21 +160,6 @@ def _videos(tables: "dict[str, VideoTable]") -> dict[str, tuple[str, int]]:
         for row in range(len(table)):
             videos.setdefault(video_id(table.path(row)), (split, row))
     return videos
-
-
-def _stamp(table: "VideoTable", row: int) -> tuple[int, int]:
-    """What changes when a video does: size and time of change; (0, 0) where there is none."""
-    import os
-
-    from vidrec.data.shards.table import ShardTable
-
-    if isinstance(table, ShardTable):
-        return table.stamp(row)
-    try:
-        status = os.stat(table.path(row))
-    except (OSError, ValueError):
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
 
 
 def lost_video(outcome: "Outcome", timeout: float) -> dict[str, str]:

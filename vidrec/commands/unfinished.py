@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from vidrec.utils.errors import UserError
 if TYPE_CHECKING:
     from yacs.config import CfgNode
 
+    from vidrec.data.annotations import VideoTable
     from vidrec.engine.evaluation.partial import PartialScores
     from vidrec.engine.tester import Tester
 
@@ -51,10 +53,24 @@ def open_scores(cfg: "CfgNode", out: Path, dataset: Any, tester: "Tester") -> "P
             f"The results are to be written into {out}, which is a file; it must be a folder: name another in CONFIG.LOG.EVAL_DIR."
         )
     facts = dist.run_on_main(_facts, cfg, dataset, tester)
-    scores = PartialScores(_partial_folder(out), facts, config=_config_digest(cfg))
+    scores = PartialScores(_partial_folder(out), facts, config=_config_digest(cfg), stamp=dataset.table.stamp)
     if scores.done and dist.is_main():
         logger.info("going on with an unfinished test: %d of %d videos are scored", len(scores.done), len(dataset))
+    say_replaced(dataset.table, scores.replaced)
     return scores
+
+
+def say_replaced(table: "VideoTable", rows: Sequence[int]) -> None:
+    """Warns, on the main process, of videos that were done and are not the same any more."""
+    from vidrec.engine.log import logger
+    from vidrec.utils import dist
+
+    if rows and dist.is_main():
+        logger.warning(
+            "%d of the videos that were done have another size or time of change than then, and are done again; the first: %s",
+            len(rows),
+            table.path(rows[0]),
+        )
 
 
 def remaining(dataset: Any, scores: "PartialScores") -> list[int]:

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 
 from vidrec.data.annotations import VideoTable
 from vidrec.data.eval_pipeline import EvalPipeline
+from vidrec.data.stamps import NO_STAMP, Stamp
 from vidrec.data.views import ViewGrid
 from vidrec.data.watch import watched
 from vidrec.registry import hands_on
@@ -31,6 +32,7 @@ class EvalVideo(NamedTuple):
     frames: Tensor  # [N, h, w, 3] uint8, each frame once, in the order of `frame_order`
     views: ViewGrid
     failure: Failure | None
+    stamp: Stamp = NO_STAMP  # of before the video was opened
 
 
 def failed_video(index: int, table: VideoTable, failure: Failure, *, clip_len: int = 1) -> EvalVideo:
@@ -60,10 +62,11 @@ class MultiViewDataset(Dataset[EvalVideo]):
         path, label = self.table.path(index), self.table.label(index)
         try:
             with watched(path):
+                stamp = self.table.stamp(index)
                 frames, views = self.pipeline(self.table.source(index), self.table.span(index))
         except VideoError as error:
             return failed_video(index, self.table, Failure(path, str(error)), clip_len=self.pipeline.clip_len)
-        return EvalVideo(index, label, path, frames, views, None)
+        return EvalVideo(index, label, path, frames, views, None, stamp)
 
     @property
     def annotation_sha256(self) -> str:

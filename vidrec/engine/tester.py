@@ -108,7 +108,7 @@ class Tester:
                 for video, *found in self._score_group([video for video in group if video.failure is None]):
                     part.add(int(video.index), int(video.label), *found)
                     if kept:
-                        kept.add(int(video.index), int(video.label), *found)
+                        kept.add(int(video.index), int(video.label), *found, stamp=video.stamp)
                 for video in group:
                     if video.failure is not None:
                         part.add(int(video.index), int(video.label), None, reason=video.failure.reason)

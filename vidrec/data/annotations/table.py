@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vidrec.data.decoders.memory import VideoBytes
 from vidrec.data.spans import Span
+from vidrec.data.stamps import Stamp, file_stamp
 
 
 class Spans(NamedTuple):
@@ -104,6 +105,10 @@ class VideoTable:
 
     def release(self, index: int) -> None:
         """Gives up what `source` has put on this machine for a video; here nothing."""
+
+    def stamp(self, index: int) -> Stamp:
+        """What tells a video from another that takes its place; NO_STAMP where nothing does."""
+        return file_stamp(self.path(index))
 
     def keep(self, rows: np.ndarray) -> "VideoTable":
         """A table of the rows for which `rows` [N] bool is True, in the same order."""

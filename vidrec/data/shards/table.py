@@ -11,6 +11,7 @@ from vidrec.data.annotations import VideoTable
 from vidrec.data.decoders.memory import VideoBytes
 from vidrec.data.shards.fetch import FetchError, Folder, Patience
 from vidrec.data.shards.index import BLOCK, FORMAT, MAX_REPORTED, ShardIndex, read_arrays, read_head
+from vidrec.data.stamps import Stamp
 from vidrec.utils.errors import DataError, VideoError
 
 
@@ -40,7 +41,7 @@ class ShardTable(VideoTable):
         kept._shard, kept._offset, kept._size = self._shard[mask], self._offset[mask], self._size[mask]
         return kept
 
-    def stamp(self, index: int) -> tuple[int, int]:
+    def stamp(self, index: int) -> Stamp:
         """Size and offset of a video: what tells it from another of its name."""
         return int(self._size[index]), int(self._offset[index])
 

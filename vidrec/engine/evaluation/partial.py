@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vidrec.data.stamps import NO_STAMP, Stamp, is_other
 from vidrec.engine.evaluation.parts import Part
 from vidrec.engine.files import atomic_file, make_folder, room_text
 from vidrec.engine.log import logger
@@ -37,20 +38,22 @@ class PartialScores:
         folder: of all unfinished tests that would write to one place.
         facts: everything that decides the scores, fit for JSON, the same on every process.
         config: what `find_unfinished` looks for.
+        stamp: of VideoTable, from index to what tells a video from another of its path. A video that has another stamp than when it was
+            scored is scored again (`replaced`); one whose stamp is not known keeps its score. None: they are not compared.
 
     Raises:
         UserError: the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, facts: Mapping[str, Any], *, config: str = ""):
+    def __init__(self, folder: Path, facts: Mapping[str, Any], *, config: str = "", stamp: Callable[[int], Stamp] | None = None):
         self.folder = folder / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-        self._new, self._saved = Part(), time.monotonic()
+        self._new, self._stamps, self._saved = Part(), [], time.monotonic()
         try:
             make_folder(self.folder)
             if local_rank() == 0:
                 with atomic_file(self.folder / FACTS_FILE) as file:
                     file.write(json.dumps({"config": config, "facts": facts}, indent=2).encode())
-            on_disk = self._read() if local_rank() == 0 else Part()
+            on_disk, replaced = self._read(stamp) if local_rank() == 0 else (Part(), set())
             self._number = 1 + max((number for of_rank, number in map(_place, self._files()) if of_rank == rank()), default=-1)
         except OSError as error:
             raise UserError(
@@ -61,12 +64,16 @@ class PartialScores:
             _say_others(self.folder, facts)
         seen = all_gather_objects(on_disk.indices)  # on several nodes each may have files of its own, or all the same
         self.done = set().union(*seen)
+        self.replaced = sorted(replaced - self.done)
         self.known = on_disk.keep(set(on_disk.indices).difference(*seen[: rank()]))
 
-    def add(self, index: int, label: int, score: np.ndarray, by_views: np.ndarray | None = None) -> None:
+    def add(
+        self, index: int, label: int, score: np.ndarray, by_views: np.ndarray | None = None, *, stamp: Stamp = NO_STAMP
+    ) -> None:
         """Keeps a video's score, if it is finite; it is on disk when the next one comes SAVE_EVERY_S later, or when `save` is called."""
         if np.isfinite(score).all():
             self._new.add(index, label, score, by_views)
+            self._stamps.append(stamp)
         if time.monotonic() - self._saved >= SAVE_EVERY_S:
             self.save()
 
@@ -75,7 +82,7 @@ class PartialScores:
         self._saved = time.monotonic()
         if not self._new.indices:
             return
-        arrays = {name: np.array(getattr(self._new, name)) for name in ("indices", "labels", "scores")}
+        arrays = {name: np.array(getattr(self._new, name)) for name in ("indices", "labels", "scores")} | {"stamps": np.array(self._stamps)}
         if self._new.by_views[0] is not None:
             arrays["by_views"] = np.array(self._new.by_views)
         try:
@@ -85,7 +92,7 @@ class PartialScores:
             logger.warning("scores cannot be kept in %s (%s); the test goes on, and tries again", self.folder, error.strerror)
             return
         self._number += 1
-        self._new = Part()
+        self._new, self._stamps = Part(), []
 
     def remove(self) -> None:
         """Removes the test's files, once its results are written; those of other tests stay."""
@@ -97,18 +104,22 @@ class PartialScores:
     def _files(self) -> list[Path]:
         return sorted((path for path in self.folder.iterdir() if _PART.fullmatch(path.name)), key=_place)
 
-    def _read(self) -> Part:
-        part = Part()
+    def _read(self, stamp: Callable[[int], Stamp] | None) -> tuple[Part, set[int]]:
+        """What is on disk of videos that are still the same, and the others."""
+        part, replaced = Part(), set()
         for path in self._files():
             try:
                 with np.load(path, allow_pickle=False) as arrays:
-                    names = ("indices", "labels", "scores", "by_views")
+                    names = ("stamps", "indices", "labels", "scores", "by_views")
                     columns = [list(arrays[name]) if name in arrays else [None] * len(arrays["indices"]) for name in names]
-                for index, label, score, by_views in zip(*columns, strict=True):
-                    part.add(int(index), int(label), score, by_views)
+                for then, index, *found in zip(*columns, strict=True):
+                    if stamp and then is not None and is_other(tuple(then.tolist()), stamp(int(index))):
+                        replaced.add(int(index))
+                    else:
+                        part.add(int(index), int(found[0]), *found[1:])
             except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
                 logger.warning("%s is damaged (%s); its videos are scored again", path, str(error).split("\n")[0])
-        return part
+        return part, replaced
 
 
 def _place(path: Path) -> tuple[int, int]:
