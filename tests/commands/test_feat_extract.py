@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,20 +151,38 @@ def test_in_python_a_predictor_reads_what_an_extractor_takes(made, extracted):
 
 
 def test_unreadable_videos_are_listed_and_the_rest_is_done(made, demo_data, tmp_path, capsys):
-    lines = (demo_data / "val.txt").read_text().splitlines()[:3]
+    paths = [demo_data / line.split()[0] for line in (demo_data / "val.txt").read_text().splitlines()[:3]]
     (tmp_path / "bad.mp4").write_bytes(b"no video")
-    (tmp_path / "list.txt").write_text("\n".join([f"{tmp_path}/bad.mp4 0", *(f"{demo_data}/{line}" for line in lines)]) + "\n")
+    (tmp_path / "list.txt").write_text("".join(f"{path} 0\n" for path in (tmp_path / "bad.mp4", *paths)))
     arguments = ("--list", tmp_path / "list.txt", "--format", "npz")
     assert extract(made[0], tmp_path / "out", *arguments) == UNREADABLE
     assert f"cannot be read, left out: {tmp_path}/bad.mp4" in capsys.readouterr().err
     assert len(read_features(tmp_path / "out").paths) == 3
     assert [each["path"] for each in json.loads((tmp_path / "out/features.json").read_text())["failed"]] == [f"{tmp_path}/bad.mp4"]
-    (tmp_path / "bad.mp4").write_bytes((demo_data / lines[0].split()[0]).read_bytes())
+    shutil.copy(paths[0], tmp_path / "bad.mp4")
     assert extract(made[0], tmp_path / "out", *arguments) == 0
     assert "1 of 4 videos are left" in capsys.readouterr().err
     found = read_features(tmp_path / "out")
     np.testing.assert_array_equal(found.values[0], found.values[1])
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["features.json", "features.npz"]
+
+
+@pytest.mark.parametrize("form", ["npy", "npz"])
+def test_a_video_that_is_replaced_before_all_are_done_is_extracted_again(made, demo_data, tmp_path, capsys, form):
+    first, second = (demo_data / line.split()[0] for line in (demo_data / "val.txt").read_text().splitlines()[:2])
+    shutil.copy(first, tmp_path / "a.mp4")
+    (tmp_path / "b.mp4").write_bytes(b"no video")
+    (tmp_path / "list.txt").write_text("a.mp4 0\nb.mp4 0\n")
+    arguments = ("--list", tmp_path / "list.txt", "--format", form, "CONFIG.DATA.VAL_DATA_PATH", tmp_path)
+    assert extract(made[0], tmp_path / "out", *arguments) == UNREADABLE
+    shutil.copy(second, tmp_path / "a.mp4")
+    shutil.copy(second, tmp_path / "b.mp4")
+    capsys.readouterr()
+    assert extract(made[0], tmp_path / "out", *arguments) == 0
+    said = f"1 of the videos that were done have another size or time of change than then, and are done again; the first: {tmp_path}/a.mp4"
+    assert said in capsys.readouterr().err
+    assert extract(made[0], tmp_path / "undisturbed", *arguments) == 0
+    assert content(tmp_path / "out") == content(tmp_path / "undisturbed")
 
 
 def test_weights_drawn_from_the_seed_and_a_run_named_by_the_config(made, tmp_path, monkeypatch):

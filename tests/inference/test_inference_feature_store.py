@@ -51,15 +51,34 @@ def test_a_folder_goes_on_with_the_rows_that_it_lacks(tmp_path):
     (tmp_path / "out/b.npy.tmp.4194304").touch()  # left by a process that was killed
     again = FeatureStore(tmp_path / "out", ["run/a.npy", "b.npy", "run/a.npy"], "npy")
     assert again.begin(SETTINGS) == [1]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["features.json", "run"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["features.json", "run", "stamps_0.txt"]
     assert not again.finished()
+
+
+@pytest.mark.parametrize("form", ["npy", "npz"])
+def test_a_video_that_was_replaced_lacks_its_feature_again(tmp_path, form):
+    names = ["a.npy", "b.npy", "c.npy", "d.npy", "e.npy"]
+    then = [(100, 7), (100, 7), (100, 7), (0, 0), (100, 7)]
+    now = [(100, 7), (101, 7), (100, 8), (100, 7), (0, 0)]  # the same, another size, another time, unknown then, unknown now
+    store = FeatureStore(tmp_path, names, form)
+    store.begin(SETTINGS, then.__getitem__)
+    for row, stamp in enumerate(then):
+        store.add(Found(row, np.ones(3, np.float32), np.zeros(2)), stamp)
+    (tmp_path / "stamps_1.txt").write_text("1 100 7\n4 9")  # of another process, cut by a kill
+    again = FeatureStore(tmp_path, names, form)
+    assert (again.begin(SETTINGS, now.__getitem__), again.replaced) == ([1, 2], [1, 2])
+    again.add(Found(1, np.ones(3, np.float32), np.zeros(2)), now[1])
+    last = FeatureStore(tmp_path, names, form)
+    assert (last.begin(SETTINGS, now.__getitem__), last.replaced) == ([2], [])
+    last.drop_unfinished()
+    assert not list(tmp_path.glob("stamps_*"))
 
 
 def test_features_of_videos_in_a_folder_named_parts_stay(tmp_path):
     store = FeatureStore(tmp_path / "out", ["parts/a.npy"], "npy")
     store.begin(SETTINGS)
     store.add(Found(0, np.ones(3, np.float32), np.zeros(2)))
-    store.drop_parts()
+    store.drop_unfinished()
     assert np.load(tmp_path / "out/parts/a.npy").tolist() == [1.0, 1.0, 1.0]
 
 
@@ -101,7 +120,7 @@ def test_a_disk_without_room_is_said_and_leaves_no_half_file(tmp_path):
             store.add(Found(0, np.ones(1000, np.float32), np.zeros(2)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert [path.name for path in tmp_path.iterdir()] == ["features.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["features.json", "stamps_0.txt"]
 
 
 def table_of(folder, form, *, views, labels, shape=(2,)):

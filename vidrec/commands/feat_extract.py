@@ -122,6 +122,7 @@ def extract(cfg: "CfgNode", options: Options) -> int:
     from vidrec.commands.feature_list import open_list
     from vidrec.commands.feature_output import Extraction, open_store
     from vidrec.commands.runs import open_run
+    from vidrec.commands.unfinished import say_replaced
     from vidrec.data.build import build_view_maker
     from vidrec.engine.log import logger
     from vidrec.engine.stopping import exit_status
@@ -132,12 +133,13 @@ def extract(cfg: "CfgNode", options: Options) -> int:
     model, weights = _network(cfg, folder, options)
     work = Extraction(cfg, options, make_views(table), _extractor(cfg, model, options), weights)
     store = open_store(work)
-    rows = dist.run_on_main(store.begin, work.settings)
+    rows = dist.run_on_main(store.begin, work.settings, table.stamp)
     if dist.run_on_main(store.finished):
         logger.info("%s is complete: the features of all %d videos are there", options.output, len(table))
         return 0
     if len(rows) < len(table):
         logger.info("going on in %s: %d of %d videos are left", options.output, len(rows), len(table))
+    say_replaced(table, store.replaced)
     found = dist.gather_objects(_extract_own(cfg, work, store, rows[dist.rank() :: dist.world_size()], make_views))
     unreadable = {row: reason for part in found or [] for row, reason in part.items()}
     failed = dist.run_on_main(work.finish, store, dict(sorted(unreadable.items())))
@@ -170,7 +172,7 @@ def _extract_own(
         if video.failure is not None:
             reasons[row] = video.failure.reason
         else:
-            store.add(Found(row, work.extractor(video), work.extractor.seconds(video)))
+            store.add(Found(row, work.extractor(video), work.extractor.seconds(video)), video.stamp)
     return reasons
 
 

@@ -75,7 +75,7 @@ class Extraction:
         written = store.write_index(rows, head) if store.form == "npy" else store.write_table(rows, head)
         store.write_sidecar(self._sidecar(rows, unreadable))
         if not unreadable:
-            store.drop_parts()
+            store.drop_unfinished()
         logger.info("%d of %d videos, features of %s: %s", len(rows), len(table), self._shape_text(), written)
         return len(unreadable)
 

@@ -5,14 +5,16 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from vidrec.data.stamps import NO_STAMP, Stamp, is_other
 from vidrec.engine.files import atomic_file, make_folder, remove_leftovers, room_text
+from vidrec.inference.feature_stamps import FeatureStamps
 from vidrec.inference.feature_tables import Found, TableHead, write_npz, write_parquet
 from vidrec.utils.errors import UserError
 
@@ -30,14 +32,23 @@ class FeatureStore:
     Args:
         names: of the files of all rows, relative to the folder, for the form npy; of tables nobody sees the parts.
         form: one .npy file a video, or parts for a table.
+
+    Attributes:
+        replaced: rows whose features `begin` has removed, since the video is another file by now.
     """
 
     def __init__(self, folder: Path, names: Sequence[str], form: Form):
         self.folder, self.form = folder, form
+        self.replaced: list[int] = []
+        self._stamps = FeatureStamps(folder)
         self._names = names if form == "npy" else [f"{PARTS}/{row // 1000:04d}/{row:08d}.npz" for row in range(len(names))]
 
-    def begin(self, settings: Mapping[str, Any]) -> list[int]:
+    def begin(self, settings: Mapping[str, Any], stamp: Callable[[int], Stamp] | None = None) -> list[int]:
         """Makes the folder, or takes up an earlier one of the same settings, and returns the rows that it lacks, in order.
+
+        Args:
+            stamp: of VideoTable. A video that has another stamp than when its feature was made lacks it again, unless all was finished;
+                one whose stamp is not known keeps it. None: they are not compared.
 
         Raises:
             UserError: the folder holds features of other settings, or other files, or cannot be written.
@@ -45,13 +56,24 @@ class FeatureStore:
         with _naming(self.folder):
             self._check(json.loads(json.dumps(settings)))
             if self.finished():
+                self.drop_unfinished()  # of an extraction that was killed at its very end
                 return []
             for folder in sorted({self.folder, *(self.file(row).parent for row in range(len(self._names)))}):
                 remove_leftovers(make_folder(folder))
             if not (self.folder / SIDECAR).exists():
                 self.write_sidecar({"complete": False, "settings": settings})
+            if stamp:
+                self._drop_replaced(stamp)
         seen: set[str] = set()
         return [row for row, name in enumerate(self._names) if not (name in seen or seen.add(name)) and not self.has(row)]
+
+    def _drop_replaced(self, stamp: Callable[[int], Stamp]) -> None:
+        known = {row: then for row, then in self._stamps.read().items() if self.has(row)}
+        self.replaced = sorted(row for row, then in known.items() if is_other(then, stamp(row)))
+        for row in self.replaced:
+            self.file(row).unlink()
+            del known[row]
+        self._stamps.rewrite(known)
 
     def finished(self) -> bool:
         """Whether nothing is left to do: every video was read, and what is to be written is there."""
@@ -70,9 +92,14 @@ class FeatureStore:
     def has(self, row: int) -> bool:
         return self.file(row).exists()
 
-    def add(self, found: Found) -> None:
-        """Keeps a feature; it is whole on the disk when this returns. Raises UserError where the folder cannot be written."""
+    def add(self, found: Found, stamp: Stamp = NO_STAMP) -> None:
+        """Keeps a feature; it is whole on the disk when this returns. Raises UserError where the folder cannot be written.
+
+        Args:
+            stamp: of the video, before it was read.
+        """
         with _naming(self.folder), atomic_file(self.file(found.row)) as file:
+            self._stamps.add(found.row, stamp)
             if self.form == "npy":
                 np.lib.format.write_array(content := io.BytesIO(), found.feature, allow_pickle=False)
                 file.write(content.getbuffer())  # numpy's own writing to a file does not say why it failed
@@ -107,10 +134,11 @@ class FeatureStore:
                     f"{self.file(row)} is damaged ({error}); it must be as it was written. Remove it and start the command again."
                 ) from error
 
-    def drop_parts(self) -> None:
-        """Removes what stands in the table now; of the form npy nothing, whose videos may be in a folder of this name."""
+    def drop_unfinished(self) -> None:
+        """Removes what goes on with an extraction that is not finished: stamps, and what stands in the table now."""
         with _naming(self.folder):
-            if self.form != "npy" and (self.folder / PARTS).exists():
+            self._stamps.remove()
+            if self.form != "npy" and (self.folder / PARTS).exists():  # of npy the videos may be in a folder of this name
                 shutil.rmtree(self.folder / PARTS)
 
     def read_sidecar(self) -> dict[str, Any] | None:
