@@ -62,7 +62,7 @@ def test_file_that_differs_too_much_is_an_error_and_the_earlier_one_stays(config
 
 def test_int8_file_is_smaller_loads_again_and_says_how_much_of_it_is_int8(frame_config, tmp_path, capsys):
     assert run(frame_config, "--out", tmp_path, "--format", "torch") == 0
-    assert run(frame_config, "--out", tmp_path, "--format", "torch", "--int8", "--calibration-clips", "6") == 0
+    assert run(frame_config, "--out", tmp_path, "--format", "torch", "--int8", "--calibration-clips", "9999") == 0
     about = json.loads((tmp_path / "run_int8.pt2.json").read_text())
     assert [about["int8"][key] for key in ("convs", "convs_int8", "conv_macs_share", "linears_int8")] == [6, 6, 1.0, 1]
     assert about["comparison"]["largest_difference"] == 0 and 0 < about["int8"]["from_float"]["rms_over_std"] < 0.25
@@ -71,13 +71,15 @@ def test_int8_file_is_smaller_loads_again_and_says_how_much_of_it_is_int8(frame_
     int8 = _weights(tmp_path / "run_int8.pt2")
     assert sum(size for name, size in int8) < 0.4 * weights and any(name == torch.int8 for name, _ in int8)
     shares = "6 of 6 convolutions (100.0 % of their multiply-adds) and 1 of 1 linear layers in int8"
-    assert f"{shares}, calibrated on 6 clips of " in capsys.readouterr().out
+    assert about["int8"]["calibration_clips"] == 24  # all that there are
+    assert f"{shares}, calibrated on 24 clips of " in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_report_compares_decisions_sizes_and_speed_of_both_networks(frame_config, tmp_path, capsys):
     assert run(frame_config, "--out", tmp_path, "--int8", "--report", "--rounds", "2", "--with-normalization") == 0
     figures = json.loads((tmp_path / "run_int8_report.json").read_text())
+    assert figures["clips_of_a_video"]["num_views"] == 9 and figures["clips_of_a_video"]["average"] == "logits_mean"
     assert figures["not_measured"] == {} and figures["rounds"] == 2 and figures["clip"] == [1, 32, 32]
     assert set(figures["latency_ms"]) == {
         "float, eager",
@@ -89,7 +91,7 @@ def test_report_compares_decisions_sizes_and_speed_of_both_networks(frame_config
     for kind in ("torch", "onnx"):
         assert figures["agreement"][kind]["videos"] == 10 and 0 < figures["agreement"][kind]["rms_over_std"] < 0.25
         assert figures["bytes"][f"int8 {kind}"] < figures["bytes"][f"float {kind}"]
-    assert "the same decision on" in capsys.readouterr().out
+    assert "of 10 videos with 9 views; logits differ" in capsys.readouterr().out
 
 
 def _weights(path):

@@ -6,6 +6,7 @@ import torch
 from models_narrow import narrow
 from torch import nn
 
+from vidrec.engine.averages import ViewAverage
 from vidrec.inference.int8 import Shares, check_int8_packages, quantize
 from vidrec.inference.int8_report import agreement, latencies
 
@@ -51,11 +52,17 @@ def test_int8_network_is_close_to_the_float_one_and_keeps_no_float_weights():
 def test_agreement_of_two_networks():
     of_float = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
     of_int8 = of_float + torch.tensor([[0.0, 3.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
-    found = agreement(of_float, of_int8, torch.tensor([0, 1, 1, 1]))
+    found = agreement(of_float[:, None], of_int8[:, None], [(0,), (1,), (1,), (0, 1)], ViewAverage("logits_mean"))
     assert (found.videos, found.top1_float, found.top1_int8, found.same_top1) == (4, 0.75, 0.5, 0.75)
     std = of_float.std().item()
     assert math.isclose(found.rms_over_std, math.sqrt(9 / 8) / std, rel_tol=1e-6)
     assert math.isclose(found.largest_over_std, 3 / std, rel_tol=1e-6)
+
+
+def test_views_are_averaged_as_the_test_of_the_network_does():
+    views = torch.tensor([[[9.0, 0.0], [0.0, 4.0], [0.0, 4.0]]])  # logits say 0: 9 against 8; probabilities 1: 0.35 against 0.65
+    right = [agreement(views, views, [(1,)], ViewAverage(name)).top1_float for name in ("logits_mean", "prob_mean", "prob_sum")]
+    assert right == [0.0, 1.0, 1.0]
 
 
 def test_networks_take_turns_when_they_are_timed():

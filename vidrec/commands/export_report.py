@@ -60,6 +60,7 @@ def report(
             "agreement": agreements,
             "bytes": sizes | {f"int8 {file.sidecar['format']}": file.num_bytes for file in exported},
             "clip": list(subject.clip_shape),
+            "clips_of_a_video": subject.clips_of_a_video,
             "rounds": options.rounds,
             "latency_ms": latencies(runs, clip, options.rounds),
             "not_measured": notes,
@@ -113,6 +114,7 @@ def _decide(subject: "Subject", network: "Exportable", int8: dict[str, Path]) ->
     import torch
 
     from vidrec.data.transforms import cut_views
+    from vidrec.engine.averages import FEATURE_MEAN, ViewAverage
     from vidrec.engine.progress import shown
     from vidrec.inference.export import load_program
     from vidrec.inference.export_onnx import load_onnx
@@ -128,25 +130,25 @@ def _decide(subject: "Subject", network: "Exportable", int8: dict[str, Path]) ->
         if video.failure is not None:
             failures.append(video.failure)
             continue
-        labels.append(video.label)
+        labels.append(videos.table.label_set(row))
         inputs = network.inputs(cut_views(video.frames, video.views, 0, len(video.views)))
         for name, run in runs.items():
-            logits[name].append(run(inputs).mean(0))
+            logits[name].append(run(inputs))
     if not labels:
         raise UserError("None of the videos of the validation list can be read; at least one must be. Mend the list.")
-    stacked = {name: torch.stack(rows) for name, rows in logits.items()}
-    truth = torch.tensor(labels)
-    return {kind: asdict(agreement(stacked["float"], stacked[kind], truth)) for kind in int8}, failures
+    name = "logits_mean" if subject.average == FEATURE_MEAN else subject.average  # the same, and a file gives no features
+    average = ViewAverage(name, sigmoid=subject.activation == "sigmoid")
+    return {kind: asdict(agreement(logits["float"], logits[kind], labels, average)) for kind in int8}, failures
 
 
 def _table(figures: dict[str, Any]) -> str:
     """The figures as text."""
-    lines = []
+    lines, views = [], figures["clips_of_a_video"]["num_views"]
     for kind, found in figures["agreement"].items():
         lines.append(
             f"{kind}: top-1 {found['top1_float']:.3f} float, {found['top1_int8']:.3f} int8, the same decision on"
-            f" {100 * found['same_top1']:.1f} % of {found['videos']} videos; logits differ by {100 * found['rms_over_std']:.1f} % of their"
-            f" std (RMS), {100 * found['largest_over_std']:.1f} % at most"
+            f" {100 * found['same_top1']:.1f} % of {found['videos']} videos with {views} views; logits differ by"
+            f" {100 * found['rms_over_std']:.1f} % of their std (RMS), {100 * found['largest_over_std']:.1f} % at most"
         )
     sizes, times = figures["bytes"], figures["latency_ms"]
     lines.append(text_table(("file", "MB"), [(name, f"{size / 1e6:.1f}") for name, size in sizes.items()], "<>"))

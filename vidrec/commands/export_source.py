@@ -54,6 +54,11 @@ class Subject:
         pipeline = self.views.pipeline
         return pipeline.clip_len, pipeline.crop_size, pipeline.crop_size
 
+    @property
+    def clips_of_a_video(self) -> dict[str, Any]:
+        """How a test cuts a video into views and averages them."""
+        return self.views.protocol() | {"average": self.average}
+
     def videos(self, split: str) -> "MultiViewDataset | None":
         """The test views of the train or test list; None where the config has no such list on this machine."""
         from vidrec.data.build import build_table, build_view_maker

@@ -124,7 +124,7 @@ def make_facts(subject: "Subject", network: "Exportable", num_classes: int) -> d
         "mean": list(subject.mean),
         "std": list(subject.std),
         "class_names": subject.class_names,
-        "clips_of_a_video": subject.views.protocol() | {"average": subject.average},
+        "clips_of_a_video": subject.clips_of_a_video,
         "made_with": {"vidrec": vidrec.__version__, "torch": str(torch.__version__)},
     }
 
@@ -154,7 +154,7 @@ def _int8_facts(
             " with --int8-tolerance."
         )
     far = {"rms_over_std": rms, "largest_over_std": largest}
-    how = {"quantizer": QUANTIZER, "calibration_clips": options.calibration_clips, "reduce_range": options.reduce_range}
+    how = {"quantizer": QUANTIZER, "calibration_clips": quantized.num_clips, "reduce_range": options.reduce_range}
     return found, {"int8": how | quantized.shares.as_dict() | {"from_float": far}}
 
 

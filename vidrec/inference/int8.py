@@ -57,10 +57,11 @@ class Shares:
 
 @dataclass(frozen=True)
 class Quantized:
-    """A quantized network, ready to be captured, and its shares."""
+    """A quantized network, ready to be captured, its shares, and how many clips it was calibrated on."""
 
     module: nn.Module
     shares: Shares
+    num_clips: int
 
 
 def quantize(module: nn.Module, batches: Iterable[Tensor], *, reduce_range: bool = False) -> Quantized:
@@ -83,8 +84,10 @@ def quantize(module: nn.Module, batches: Iterable[Tensor], *, reduce_range: bool
         prepared = prepare_pt2e(program.module(), _quantizer(reduce_range))
         with torch.no_grad():
             prepared(first)
+            num_clips = len(first)
             for batch in inputs:
                 prepared(batch)
+                num_clips += len(batch)
         converted = convert_pt2e(prepared)
     except Exception as error:  # torchao raises ValueError, RuntimeError, AssertionError and others for what it does not take
         raise UserError(
@@ -98,7 +101,7 @@ def quantize(module: nn.Module, batches: Iterable[Tensor], *, reduce_range: bool
             f"torchao's {QUANTIZER} quantizes none of the {shares.convs} convolutions of this network; it takes 1-D and 2-D ones (a CPU has"
             " no int8 kernels for 3-D ones). Export it without --int8, or quantize a 2-D network."
         )
-    return Quantized(converted, shares)
+    return Quantized(converted, shares, num_clips)
 
 
 def _quantizer(reduce_range: bool) -> Any:

@@ -1,14 +1,16 @@
 """What quantizing a network costs and brings: decisions, logits, and seconds."""
 
+import operator
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from vidrec.engine.averages import ViewAverage
 from vidrec.inference.export import Run
 from vidrec.inference.export_blame import first_line
 
@@ -21,9 +23,9 @@ class Agreement:
 
     Attributes:
         videos: counted.
-        top1_float, top1_int8: share of right decisions.
+        top1_float, top1_int8: share of right decisions; of a video with several labels each is right.
         same_top1: share of videos on which both decide the same.
-        rms_over_std, largest_over_std: of the difference of all logits, over the standard deviation of the float ones.
+        rms_over_std, largest_over_std: of the difference of all logits, means of the views, over the standard deviation of the float ones.
     """
 
     videos: int
@@ -34,20 +36,24 @@ class Agreement:
     largest_over_std: float
 
 
-def agreement(of_float: Tensor, of_int8: Tensor, labels: Tensor) -> Agreement:
+def agreement(
+    of_float: Sequence[Tensor], of_int8: Sequence[Tensor], labels: Sequence[Sequence[int]], average: ViewAverage
+) -> Agreement:
     """How far two networks agree.
 
     Args:
-        of_float, of_int8: logits [V, K] of V videos.
-        labels: [V] int64.
+        of_float, of_int8: of each video the logits of its views, [v, K].
+        labels: of each video its classes.
+        average: from the views of a video to the score that decides, as a test of the network does it.
     """
-    std, difference = of_float.std().item() or 1.0, of_int8 - of_float
-    decided, decided_int8 = of_float.argmax(1), of_int8.argmax(1)
+    decided, decided_int8 = ([int(average.score(views).argmax()) for views in videos] for videos in (of_float, of_int8))
+    logits, logits_int8 = (torch.stack([views.mean(0) for views in videos]) for videos in (of_float, of_int8))
+    std, difference, count = logits.std().item() or 1.0, logits_int8 - logits, len(labels)
     return Agreement(
-        videos=len(labels),
-        top1_float=(decided == labels).float().mean().item(),
-        top1_int8=(decided_int8 == labels).float().mean().item(),
-        same_top1=(decided == decided_int8).float().mean().item(),
+        videos=count,
+        top1_float=sum(map(operator.contains, labels, decided)) / count,
+        top1_int8=sum(map(operator.contains, labels, decided_int8)) / count,
+        same_top1=sum(map(operator.eq, decided, decided_int8)) / count,
         rms_over_std=difference.square().mean().sqrt().item() / std,
         largest_over_std=difference.abs().max().item() / std,
     )
