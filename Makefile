@@ -34,10 +34,11 @@ $(INSTALLED): setup.cfg
 	$(BIN)/python tools/check_install.py
 	@echo '$(CURDIR)' > $@
 
+# The run is named, since the pages of docs/ go on from it; a second `make demo` finds it finished.
 demo: $(INSTALLED)
 	$(BIN)/python tools/make_demo_data.py
-	$(BIN)/python tools/train_ddp_pytorch.py --config-file $(DEMO)
-	$(BIN)/python tools/test_ddp_pytorch.py --config-file $(DEMO)
+	$(BIN)/python tools/train_ddp_pytorch.py --config-file $(DEMO) CONFIG.LOG.EXP_NAME i3d_tiny CONFIG.TRAIN.RESUME auto
+	$(BIN)/python tools/test_ddp_pytorch.py --config-file $(DEMO) CONFIG.LOG.EXP_NAME i3d_tiny
 
 test: $(INSTALLED)
 	$(PYTEST) -m "not slow and not browser and not gpu"

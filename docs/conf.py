@@ -42,7 +42,7 @@ html_show_search_summary = False  # it fetches the pages, which a browser refuse
 html_additional_pages = {"index": "redirect.html"}
 templates_path = ["templates"]
 html_static_path = ["static"]
-html_css_files = ["tables.css"]
+html_css_files = ["pages.css"]
 
 
 def setup(app):

@@ -58,3 +58,24 @@ def test_pages_ask_for_nothing_outside_and_the_search_finds_a_key(site):
         page.goto(f"{(site / 'search.html').as_uri()}?q=WARMUP_TO_LR")
         page.wait_for_selector("ul.search a:text-is('Configuration reference')")
         assert (outside(page.requests), page.problems) == ([], [])
+
+
+@pytest.mark.browser
+def test_search_finds_the_page_by_the_words_that_people_use(site):
+    pages = {
+        "gluoncv": "migration",
+        "finetune": "finetune",
+        "transfer learning": "finetune",
+        "freeze layers": "recipes",
+        "multi-label": "recipes",
+        "mixed precision": "speed",
+        "multi-gpu": "distributed",
+        "webcam": "prediction",
+        "embedding": "features",
+        "grad-cam": "explanation",
+        "pyslowfast": "migration",
+    }
+    with open_page() as browser:
+        for words, page in pages.items():
+            browser.goto(f"{(site / 'search.html').as_uri()}?q={words}")
+            browser.wait_for_selector(f"ul.search a[href*='docs/{page}.html']", timeout=10_000)

@@ -84,6 +84,7 @@ def test_pickle_that_runs_code_is_refused_and_does_not_run(form, by_system, tmp_
     ("content", "words"),
     [
         ({"epoch": 3, "optimizer": {}}, "holds a dict with the keys 'epoch', 'optimizer'; it must hold a state dict"),
+        ({"weights": {}}, "bare or under the key 'model' or 'state_dict'"),
         ({}, "holds an empty dict"),
         ({"model": {}}, "holds an empty dict"),
         ([torch.zeros(1)], "holds a list"),

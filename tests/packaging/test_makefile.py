@@ -49,6 +49,12 @@ def test_demo_makes_data_trains_and_tests(environment):
     assert all((ROOT / tool).is_file() for tool in tools)
 
 
+def test_demo_makes_the_run_that_the_pages_go_on_from_and_may_be_typed_again(environment):
+    train, test = (line for line in dry_run("demo", f"VENV={environment}").splitlines() if "--config-file" in line)
+    assert train.endswith("CONFIG.LOG.EXP_NAME i3d_tiny CONFIG.TRAIN.RESUME auto") and test.endswith("CONFIG.LOG.EXP_NAME i3d_tiny")
+    assert "PRETRAINED_PATH: runs/i3d_tiny/" in (ROOT / "docs/finetune.md").read_text(encoding="utf-8")
+
+
 def test_docs_are_built_with_warnings_as_errors(environment):
     assert f"{environment}/bin/python -m sphinx -W --keep-going -q -b html -c docs . build/docs" in dry_run("docs", f"VENV={environment}")
 

@@ -62,8 +62,8 @@ def read_weights(path: str | Path) -> WeightsContent:
             content = content[key]
     if not isinstance(content, dict) or not content or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise WeightsError(
-            f"{path} holds {_describe(content)}; it must hold a state dict (name -> tensor), bare or under the key 'model'. "
-            "Save model.state_dict(), or give a checkpoint of vidrec."
+            f"{path} holds {_describe(content)}; it must hold a state dict (name -> tensor), bare or under the key 'model' "
+            "or 'state_dict'. Save model.state_dict(), or give a checkpoint of vidrec."
         )
     if all(name.startswith("module.") for name in content):
         content = {name.removeprefix("module."): tensor for name, tensor in content.items()}
