@@ -225,7 +225,7 @@ def test_ctrl_c_ends_with_one_line(config):
             break
     rest = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert "Traceback" not in rest and rest.count("goes on from its last checkpoint with CONFIG.TRAIN.RESUME auto") == 1
+    assert "Traceback" not in rest and rest.count("the same command goes on from the run's last checkpoint") == 1
     assert "**stopped by Ctrl-C**, after 1 of 500 epochs" in (config.parent / "runs" / "run" / "summary.md").read_text()
 
 

@@ -307,7 +307,12 @@ def test_a_save_that_fails_is_an_error_of_the_next_and_only_once(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [(np.float64(0.5), "numpy.float64"), (Path("x"), "pathlib.PosixPath"), (np.zeros(1), "numpy.ndarray"), ({1}, "builtins.set")],
+    [
+        (np.float64(0.5), "numpy.float64"),
+        (Path("x"), r"pathlib(\._local)?\.PosixPath"),
+        (np.zeros(1), "numpy.ndarray"),
+        ({1}, "builtins.set"),
+    ],
 )
 def test_what_could_not_be_read_without_running_code_is_refused_when_saving(tmp_path, value, name):
     run = checkpointer(tmp_path)

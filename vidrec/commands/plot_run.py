@@ -39,7 +39,7 @@ def plot(folders: Sequence[Path], out: Path) -> None:
     names = run_names(folders)
     curves = [read_curves(folder, name) for folder, name in zip(folders, names, strict=True)]
     from vidrec.engine.files import atomic_file
-    from vidrec.utils.fonts import legible
+    from vidrec.engine.fonts import legible
 
     figure = draw(curves)
     try:

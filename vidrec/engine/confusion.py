@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vidrec.utils.fonts import legible
+from vidrec.engine.fonts import legible
 
 NAMED_CLASSES, COUNTED_CLASSES = 60, 25  # at most so many have names, and counts, in the picture: 1,600 counts took 4 s to draw
 TABLE_ROWS = 50

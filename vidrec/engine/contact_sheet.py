@@ -6,8 +6,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from vidrec.engine.files import atomic_file
+from vidrec.engine.fonts import draw_text
 from vidrec.utils.errors import UserError
-from vidrec.utils.fonts import draw_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -10,10 +10,10 @@ import numpy as np
 
 from vidrec.data.pipelines import name_of
 from vidrec.engine.files import atomic_file
+from vidrec.engine.fonts import draw_text, legible, shortened, text_width
 from vidrec.inference.explain import Explanation
 from vidrec.inference.video_file import writing_mp4
 from vidrec.utils.errors import UserError
-from vidrec.utils.fonts import draw_text, legible, shortened, text_width
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

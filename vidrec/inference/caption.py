@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from vidrec.utils.fonts import draw_text, shortened, text_width
+from vidrec.engine.fonts import draw_text, shortened, text_width
 
 if TYPE_CHECKING:
     from vidrec.inference.predictor import Prediction, Predictor

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidrec.engine.files import atomic_file
+from vidrec.engine.fonts import legible
 from vidrec.inference.caption import STRIP_COLORS
 from vidrec.utils.errors import UserError
-from vidrec.utils.fonts import legible
 
 if TYPE_CHECKING:
     from vidrec.inference.timeline import Timeline

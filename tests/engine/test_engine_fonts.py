@@ -11,7 +11,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from vidrec.utils import fonts
+from vidrec.engine import fonts
 
 DANCE, OPERA = "\u821e", "\u620f"  # two Chinese letters; DejaVu Sans has neither
 
