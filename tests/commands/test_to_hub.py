@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -19,6 +20,8 @@ from vidrec.commands import test as test_command
 from vidrec.commands import to_hub
 from vidrec.commands.model_card import CardFacts, card_text
 from vidrec.utils.errors import UserError
+
+ENSEMBLE = "mean of the scores of /elsewhere/run/checkpoints/epoch_0001.pth, best.pth"  # as a test with INFERENCE.CHECKPOINTS writes it
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +76,15 @@ def test_accuracy_of_other_weights_is_not_in_the_card(made, tmp_path):
     assert "license: unknown" in card and "The license of this model has not been stated" in card
     os.utime(run / "eval/result.json", (1, 1))  # older than the checkpoint: of an earlier one of that name
     assert "Not measured." in (vidrec.save_pretrained(run, tmp_path / "b") / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("weights", "told"), [("best.pth", True), ("best.pth, average of the weights", False), (ENSEMBLE, False)])
+def test_accuracy_of_an_ensemble_or_an_average_is_not_that_of_its_last_checkpoint(made, tmp_path, weights, told):
+    folder = shutil.copytree(made[1], tmp_path / "run")
+    result = json.loads((folder / "eval/result.json").read_text())
+    (folder / "eval/result.json").write_text(json.dumps(result | {"weights": weights.replace("best", "/elsewhere/run/checkpoints/best")}))
+    card = (vidrec.save_pretrained(folder, tmp_path / "folder") / "README.md").read_text()
+    assert ("Not measured." in card, "model-index" in card) == (not told, told)
 
 
 def test_command_writes_the_folder_and_replaces_only_a_model(made, tmp_path, capsys):

@@ -204,10 +204,16 @@ def _tested(found: "Found", model: "Predictor") -> dict[str, Any] | None:
     path = next((folder / name for folder in (found.folder, found.folder.parent) if (folder / name).is_file()), found.folder / name)
     try:
         result = json.loads(path.read_bytes())
-        fits = Path(result["weights"]).name == found.weights.name and path.stat().st_mtime >= found.weights.stat().st_mtime
+        fits = _without_folders(result["weights"]) == _without_folders(model.weights)
+        newer = path.stat().st_mtime >= found.weights.stat().st_mtime
     except (FileNotFoundError, ValueError, KeyError):
         return None
-    return result if fits else None
+    return result if fits and newer else None
+
+
+def _without_folders(weights: str) -> str:
+    """Where weights are from, in a run that may have moved. Example: `mean of the scores of runs/a/1.pth, runs/a/2.pth` without runs/a/"""
+    return re.sub(r"\S*/", "", weights)
 
 
 def _published(found: "Found") -> str:
