@@ -45,6 +45,12 @@ def test_neighbors_vote_by_cosine_and_temperature():
     assert knn_probe(train, labels, train, num_classes=2, k=1).scores.argmax(1).tolist() == [0, 1, 1]
 
 
+def test_at_a_low_temperature_the_nearest_neighbor_decides():
+    train, labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])
+    scores = knn_probe(train, labels, torch.tensor([[-1.0, -0.8]]), num_classes=2, temperature=1e-4).scores
+    np.testing.assert_allclose(scores, [[0.0, 1.0]])
+
+
 def test_held_out_are_parts_of_every_class():
     labels = np.array([0] * 10 + [1] * 2 + [2])
     held = hold_out(labels, share=0.2, seed=0)

@@ -84,7 +84,7 @@ def knn_probe(train: Tensor, labels: Tensor, test: Tensor, *, num_classes: int, 
     parts = []
     for block in test.split(BLOCK):
         nearness, nearest = (F.normalize(block, dim=1) @ train.T).topk(k, dim=1)
-        votes = ((nearness - 1) / temperature).exp()  # relative to the largest that can be, so that none overflows
+        votes = ((nearness - nearness[:, :1]) / temperature).exp()  # relative to the nearest, so that not all can be 0
         parts.append(votes.new_zeros(len(block), num_classes).scatter_add_(1, labels[nearest], votes))
     return ProbeResult(torch.cat(parts).cpu().numpy(), {"k": k, "temperature": temperature})
 
