@@ -14,7 +14,8 @@ from vidrec.engine import tester
 from vidrec.engine.averages import ViewAverage
 from vidrec.engine.evaluation.certainty import calibration, top1_interval
 from vidrec.engine.evaluation.class_table import class_rows, class_rows_of_several
-from vidrec.engine.evaluation.evaluate import confused_pairs, evaluate
+from vidrec.engine.evaluation.drawing import draw_views
+from vidrec.engine.evaluation.evaluate import ViewAccuracies, confused_pairs, evaluate
 from vidrec.engine.evaluation.hardest import hardest, true_probabilities, video_losses
 from vidrec.engine.evaluation.tables import Names, class_csv, confusion_csv, hardest_json, predictions_csv, views_csv
 from vidrec.engine.evaluation.view_counts import ByViews, scores_of_best, spread, view_counts
@@ -194,3 +195,13 @@ def test_probabilities_of_scores():
     assert ViewAverage("logits_mean", sigmoid=True).probabilities(logits, num_views=2).tolist() == [pytest.approx([0.5, 0.75])]
     assert of["prob_sum"].probabilities(torch.tensor([[0.5, 1.5]]), num_views=2).tolist() == [[0.25, 0.75]]
     assert of["prob_mean"].probabilities(torch.tensor([[0.25, 1.0000001]]), num_views=2).tolist() == [[0.25, 1.0]]
+
+
+@pytest.mark.parametrize(("top1", "height"), [([1.0, 1.0], (0.85, 1.0)), ([0.2, 0.3], (0.9, 0.99))])
+def test_no_accuracy_above_1_stands_on_the_curve_of_views(top1, height):
+    counts = view_counts(2, 1, center=0)
+    picture = draw_views([ViewAccuracies(count, {"top1": value}) for count, value in zip(counts, top1, strict=True)], title="")
+    assert picture.shape == (450, 700, 3)
+    frame = np.flatnonzero((picture[:, 200:600] < 60).all(2).mean(1) > 0.9)  # rows of the axes' upper and lower line
+    line = np.flatnonzero((np.abs(picture[:, 90:620].astype(int) - (31, 119, 180)) < 30).all(2).any(1)).min()
+    assert height[0] <= (frame.max() - line) / (frame.max() - frame.min()) <= height[1]

@@ -28,7 +28,7 @@ def draw_views(views: Sequence[ViewAccuracies], *, title: str) -> np.ndarray:
     axes.xaxis.set_major_locator(FixedLocator(sorted({view.count.num_views for view in views})))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set(title=title, xlabel="views", ylabel="accuracy")
+    axes.set(title=title, xlabel="views", ylabel="accuracy", ylim=(None, min(axes.get_ylim()[1], 1.005)))  # none is above 1
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     canvas.draw()
