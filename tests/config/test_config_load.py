@@ -309,3 +309,16 @@ def test_entries_know_their_line(tmp_path):
     layers, mistakes = read_layers(path, get_cfg_defaults())
     assert mistakes == []
     assert [(entry.key, entry.where) for entry in layers[0]][-1] == ("CONFIG.TRAIN.LR", f"{path}:7")
+
+
+def test_config_of_pyslowfast_is_named_in_one_message_that_says_where_its_keys_are_explained(tmp_path):
+    path = write(tmp_path, "TRAIN: {BATCH_SIZE: 64}\nSOLVER: {BASE_LR: 0.1}\nNUM_GPUS: 8\n")
+    assert mistakes_of(path) == [
+        f"{path} is a config of PySlowFast; one of vidrec has its keys below CONFIG: and DDP_CONFIG:. Keys of the same name mean other "
+        "things: write a config with the table of docs/migration.md, From PySlowFast."
+    ]
+
+
+def test_one_key_of_pyslowfast_beside_those_of_vidrec_is_an_unknown_key(tmp_path):
+    path = write(tmp_path, NETWORK + "NUM_GPUS: 8\nRNG_SEED: 1\n")
+    assert [mistake.split(" is not")[0] for mistake in mistakes_of(path)] == [f"{path}:5: NUM_GPUS", f"{path}:6: RNG_SEED"]

@@ -12,6 +12,8 @@ from vidrec.config.defaults import COMPONENT_SECTIONS
 
 BASE_KEY = "_BASE_"
 RENAMED_KEYS = {"DDP_CONFIG.WOLRD_URLS": "DDP_CONFIG.WORLD_URLS"}  # the reference zoo's spelling
+# At the top of PySlowFast's YAML files.
+PYSLOWFAST_KEYS = {"SOLVER", "DATA_LOADER", "RESNET", "SLOWFAST", "NUM_GPUS", "NUM_SHARDS", "RNG_SEED", "OUTPUT_DIR"}
 
 
 class Entry(NamedTuple):
@@ -114,9 +116,20 @@ def _compose_text(text: str, path: Path, named_by: str, mistakes: list[str]) -> 
         mistakes.append(_no_yaml(path, named_by, error))
     if root is not None and not isinstance(root, yaml.MappingNode):
         mistakes.append(f"{path}:1 holds no mapping at its top; it must start with CONFIG: or DDP_CONFIG:.")
+    elif root is not None and _is_pyslowfast(root):
+        mistakes.append(
+            f"{path} is a config of PySlowFast; one of vidrec has its keys below CONFIG: and DDP_CONFIG:. Keys of the same name mean other "
+            "things: write a config with the table of docs/migration.md, From PySlowFast."
+        )
+        root = None
     if not isinstance(root, yaml.MappingNode):
         root = yaml.MappingNode("tag:yaml.org,2002:map", [])
     return _File(path, loader, mistakes), root
+
+
+def _is_pyslowfast(root: yaml.MappingNode) -> bool:
+    tops = {key.value for key, _ in root.value if isinstance(key, yaml.ScalarNode)}
+    return len(tops & PYSLOWFAST_KEYS) >= 2 and not tops & {"CONFIG", "DDP_CONFIG", BASE_KEY}
 
 
 def _no_yaml(path: Path, named_by: str, error: Exception) -> str:
