@@ -123,12 +123,14 @@ class FilesHandler(QuietHandler):
 
 def test_urls_are_fetched_and_missing_ones_listed(run, videos, tmp_path):
     with Files(videos) as server:
-        words = [f"{server.url}/a.mp4?key=1", f"{server.url}/none.mp4", videos / "a.mp4"]
+        words = [f"{server.url}/a.mp4?key=1", f"{server.url}/none.mp4", videos / "a.mp4", "gibberish://host/a.mp4", videos / "b c.mp4"]
         assert call("--run", run, *words, "--out", tmp_path / "out") == 3
         rows = rows_of(tmp_path / "out")
         assert [row["path"] for row in rows] == [str(word) for word in words]
         assert rows[0]["probability_1"] == rows[2]["probability_1"]
         assert "cannot be fetched: there is no such file" in rows[1]["failure"]
+        assert "gibberish" in rows[3]["failure"] and "a URL of a protocol that fsspec knows is wanted" in rows[3]["failure"]
+        assert rows[4]["failure"] == ""
         model = vidrec.load(run)
         assert model.predict(words[0]).top[0].name == rows[0]["class_1"] and len(model.timeline(words[0], stride=0.1)) == 3
 

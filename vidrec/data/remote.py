@@ -12,7 +12,7 @@ from typing import Any
 
 from vidrec.data.annotations import VideoTable
 from vidrec.data.shards.fetch import FetchError, Folder
-from vidrec.utils.errors import VideoError
+from vidrec.utils.errors import UserError, VideoError
 
 PIECE = 8 * 2**20  # bytes that are fetched at a time, and the most of a remote file that is in memory
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -91,12 +91,14 @@ def fetch_video(url: str, folder: Path) -> Path:
     """Fetches a video into a folder and returns its path.
 
     Raises:
-        VideoError: it cannot be fetched, or the disk is full.
-        UserError: fsspec knows no such protocol, or lacks a package for it.
+        VideoError: it cannot be fetched, fsspec knows no such protocol or lacks a package for it, or the disk is full.
     """
     name = url.rsplit("/", 1)[-1]
     place = folder / (re.sub(r"[^\w.-]+", "_", name.split("?")[0])[-100:] or "video")
-    source, done = Folder(url), 0
+    try:
+        source, done = Folder(url), 0
+    except UserError as error:  # of one video: those of other protocols are read
+        raise VideoError(str(error)) from error
     try:
         with open(place, "wb") as file:
             while True:
