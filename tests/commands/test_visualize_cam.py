@@ -1,6 +1,8 @@
 """visualize_cam: what it writes and says for good and bad videos, classes and layers."""
 
+import os
 import re
+import shutil
 
 import av
 import pytest
@@ -34,6 +36,17 @@ def test_every_readable_video_gets_a_strip_and_an_mp4_and_the_others_are_listed(
     with av.open(str(out / names[0])) as container:
         assert container.streams.video[0].frames == 12  # all frames of the video: 2 clips of 4 frames leave holes, which are filled
     assert Image.open(out / names[1]).format == "PNG"
+
+
+def test_a_video_of_the_longest_name_that_is_no_text_is_drawn(run, demo_data, tmp_path):
+    name = b"caf\xe9" + b"x" * 247
+    shutil.copy(demo_data / "val" / "00001_right.mp4", os.fsencode(tmp_path) + b"/" + name + b".mp4")
+    assert (
+        visualize_cam.main(["--run", str(run), os.fsdecode(os.fsencode(tmp_path) + b"/" + name + b".mp4"), "--out", str(tmp_path / "out")])
+        == 0
+    )
+    written = sorted(os.listdir(os.fsencode(tmp_path / "out")))
+    assert written == [name[:200] + b"_cam.mp4", name[:200] + b"_cam.png"]
 
 
 @pytest.mark.parametrize(

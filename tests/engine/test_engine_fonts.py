@@ -122,6 +122,7 @@ def test_a_matplotlib_figure_gets_the_font_of_every_text(monkeypatch, tmp_path):
     figure = Figure(dpi=50)
     axes = figure.subplots()
     axes.set_title(DANCE)
+    axes.set_xlabel("caf\udce9 $x")
     axes.set_xticks([0, 1], [f"{DANCE}a", "b"])
     axes.plot([0, 1], label=OPERA)
     axes.legend()
@@ -129,6 +130,7 @@ def test_a_matplotlib_figure_gets_the_font_of_every_text(monkeypatch, tmp_path):
         warnings.simplefilter("error", UserWarning)
         warnings.filterwarnings("ignore", "Glyph .* missing")
         figure.savefig(tmp_path / "out.png")
+    assert axes.get_xlabel() == "caf\\udce9 $x"
     assert axes.title.get_fontfamily() == ["DejaVu Sans", "Squares"]
     labels = axes.get_xticklabels()
     assert labels[0].get_fontfamily() == ["DejaVu Sans", "Squares"] and labels[1].get_fontfamily() == ["sans-serif"]

@@ -1,5 +1,6 @@
 """Draws where a network finds the evidence for a class: `visualize_cam --config-file F INPUT ... [--class C] [--layer NAME]`."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,7 @@ EPILOG = (
     "Inputs are those of inference.py: video files, folders, lists, URLs, and KEY VALUE pairs of the config among them. The exit code is "
     "0, 1 for a mistake in what is asked, or 3 where videos could not be read (they are listed, all others are done)."
 )
+STEM_BYTES = 200  # of a video's name in those of its pictures
 
 
 class Wish(NamedTuple):
@@ -121,12 +123,19 @@ def _summary(found: "Explanation") -> str:
     return f"{found.name} {100 * found.probability:.1f} %, {peak}"
 
 
+def _cut(name: str) -> str:
+    """A name that leaves room for more, since file systems allow 255 bytes."""
+    while len(os.fsencode(name)) > STEM_BYTES:
+        name = name[:-1]
+    return name
+
+
 def _stems(paths: Iterator[str]) -> list[str]:
     """Names for the pictures of each video: its own without suffix, with a number where another has it already."""
     taken: dict[str, int] = {}
     stems = []
     for path in paths:
-        stem = f"{Path(path).stem or 'video'}_cam"
+        stem = f"{_cut(Path(path).stem) or 'video'}_cam"
         taken[stem] = taken.get(stem, 0) + 1
         stems.append(stem if taken[stem] == 1 else f"{stem}_{taken[stem]}")
     return stems

@@ -59,10 +59,14 @@ def draw_text(draw: Any, place: tuple[float, float], text: str, *, size: float, 
 
 @contextmanager
 def legible(figure: "Figure") -> Iterator[None]:
-    """Gives the texts of a matplotlib figure fonts that have their letters; the figure is drawn or saved in the block."""
+    """Gives the texts of a matplotlib figure fonts that have their letters; the figure is drawn or saved in the block.
+
+    Halves of characters, with which matplotlib fails, come as `\\udce9`.
+    """
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
+        text.set_text(_whole(text.get_text()))
         if families := [face.family for face in faces_of(text.get_text()) if face.family != USUAL]:
             text.set_fontfamily([USUAL, *families])
     with warnings.catch_warnings():
@@ -100,7 +104,7 @@ def _has_glyph(letter: str) -> bool:
 def _runs(text: str) -> tuple[tuple[Face, str], ...]:
     """The text in parts of one font each; what has no glyph of its own goes with what is before it."""
     one_line = "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in text)
-    drawable = one_line.encode("utf-8", "backslashreplace").decode("utf-8")  # halves of characters, as of a file name that is no text
+    drawable = _whole(one_line)
     faces = faces_of(drawable)
     fonts, last = [], faces[0]
     for letter in drawable:
@@ -109,6 +113,11 @@ def _runs(text: str) -> tuple[tuple[Face, str], ...]:
         fonts.append(last)
     pairs = groupby(zip(fonts, drawable, strict=True), key=lambda pair: pair[0])
     return tuple((face, "".join(letter for _, letter in part)) for face, part in pairs)
+
+
+def _whole(text: str) -> str:
+    """A text without halves of characters, which are what Python has for a file name that is no text."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @lru_cache(maxsize=64)

@@ -56,7 +56,6 @@ def draw_timeline(timeline: "Timeline", *, classes: int = 5) -> Any:
 
 
 def _shown(name: str, length: int = NAME_LENGTH) -> str:
-    """A name that matplotlib can draw: no halves of characters, and no _ in front, which would keep it out of the legend."""
-    drawable = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    short = drawable if len(drawable) <= length else f"{drawable[: length - 3]}..."
+    """A name that is not too long, and has no _ in front, which would keep it out of the legend."""
+    short = name if len(name) <= length else f"{name[: length - 3]}..."
     return f" {short}" if short.startswith("_") else short
