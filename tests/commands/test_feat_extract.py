@@ -185,6 +185,14 @@ def test_a_video_that_is_replaced_before_all_are_done_is_extracted_again(made, d
     assert content(tmp_path / "out") == content(tmp_path / "undisturbed")
 
 
+def test_a_new_extraction_of_a_list_with_repeats_does_not_say_that_it_goes_on(made, demo_data, tmp_path, capsys):
+    path = (demo_data / "val.txt").read_text().split()[0]
+    (tmp_path / "list.txt").write_text(f"{demo_data}/{path} 0\n" * 2)
+    assert extract(made[0], tmp_path / "out", "--list", tmp_path / "list.txt") == 0
+    said = capsys.readouterr().err
+    assert "2 of 2 videos, features of" in said and "going on" not in said
+
+
 def test_weights_drawn_from_the_seed_and_a_run_named_by_the_config(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = ["--config-file", str(made[0]), "--untrained", "CONFIG.LOG.BASE_PATH", "runs", "CONFIG.LOG.EXP_NAME", "use_time"]

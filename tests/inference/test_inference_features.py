@@ -108,6 +108,7 @@ def test_other_outputs_are_refused(outputs):
     ("name", "message"),
     [
         ("backbone.stage.0", "--layer is 'backbone.stage.0', and no layer .* has this name; the closest are .*backbone.stages.0"),
+        ("stage.0", "the closest are backbone.stages.0,"),
         ("stem", "the closest are backbone.stem. Take one of the names that --list-layers shows."),
         ("backbone.stages.0.0.relu", "runs 2 times in a forward, so that it has no one output; a layer that runs once is wanted"),
         ("", "the closest are head.pool, "),

@@ -137,8 +137,8 @@ def extract(cfg: "CfgNode", options: Options) -> int:
     if dist.run_on_main(store.finished):
         logger.info("%s is complete: the features of all %d videos are there", options.output, len(table))
         return 0
-    if len(rows) < len(table):
-        logger.info("going on in %s: %d of %d videos are left", options.output, len(rows), len(table))
+    if len(rows) < store.num_features:
+        logger.info("going on in %s: %d of %d videos are left", options.output, len(rows), store.num_features)
     say_replaced(table, store.replaced)
     found = dist.gather_objects(_extract_own(cfg, work, store, rows[dist.rank() :: dist.world_size()], make_views))
     unreadable = {row: reason for part in found or [] for row, reason in part.items()}

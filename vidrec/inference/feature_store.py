@@ -83,6 +83,11 @@ class FeatureStore:
         return all(map(self.has, range(len(self._names)))) if self.form == "npy" else self.table.exists()
 
     @property
+    def num_features(self) -> int:
+        """What all rows have together: rows that mean the same video share a file."""
+        return len(set(self._names))
+
+    @property
     def table(self) -> Path:
         return self.folder / f"features.{self.form}"
 

@@ -61,7 +61,7 @@ def find_layer(layers: list[Layer], name: str) -> Layer:
     names = [layer.name for layer in layers]
     if name not in names:
         inside = [each for each in names if each.endswith(f".{name}")][:3]
-        close = inside or close_matches(name, names, count=5) or names[:5]
+        close = inside or close_matches(name, names, count=5) or _with_close_end(name, names) or names[:5]
         raise UserError(
             f"--layer is {name!r}, and no layer of the network that runs has this name; the closest are {', '.join(close)}."
             " Take one of the names that --list-layers shows."
@@ -78,6 +78,14 @@ def find_layer(layers: list[Layer], name: str) -> Layer:
             " Take a layer inside it (--list-layers)."
         )
     return layer
+
+
+def _with_close_end(name: str, names: list[str]) -> list[str]:
+    """The names whose last parts, as many as `name` has, are most like it. Example: stage.3 -> backbone.stages.3 and others"""
+    parts, whole = name.count(".") + 1, {}
+    for each in names:
+        whole.setdefault(".".join(each.split(".")[-parts:]), each)
+    return [whole[end] for end in close_matches(name, whole, count=3)]
 
 
 def layer_output(model: nn.Module, name: str, clips: Tensor) -> Tensor:
