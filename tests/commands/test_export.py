@@ -60,7 +60,8 @@ def test_file_that_differs_too_much_is_an_error_and_the_earlier_one_stays(config
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("run.onnx", "earlier")]
 
 
-def test_int8_file_is_smaller_loads_again_and_says_how_much_of_it_is_int8(frame_config, tmp_path, capsys):
+def test_int8_file_is_smaller_loads_again_and_says_how_much_of_it_is_int8(frame_config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("vidrec.engine.progress.LINE_EVERY_S", 0.0)
     assert run(frame_config, "--out", tmp_path, "--format", "torch") == 0
     assert run(frame_config, "--out", tmp_path, "--format", "torch", "--int8", "--calibration-clips", "9999") == 0
     about = json.loads((tmp_path / "run_int8.pt2.json").read_text())
@@ -72,7 +73,8 @@ def test_int8_file_is_smaller_loads_again_and_says_how_much_of_it_is_int8(frame_
     assert sum(size for name, size in int8) < 0.4 * weights and any(name == torch.int8 for name, _ in int8)
     shares = "6 of 6 convolutions (100.0 % of their multiply-adds) and 1 of 1 linear layers in int8"
     assert about["int8"]["calibration_clips"] == 24  # all that there are
-    assert f"{shares}, calibrated on 24 clips of " in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert f"{shares}, calibrated on 24 clips of " in printed.out and "calibration 5/6, " in printed.err
 
 
 @pytest.mark.slow

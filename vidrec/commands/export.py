@@ -105,14 +105,15 @@ def export(options: Options) -> list[str]:
 
 def _quantize(subject: "Subject", network: "Exportable", options: Options) -> "tuple[Quantized, list]":
     from vidrec.commands.export_source import calibration_clips
-    from vidrec.engine.progress import shown
+    from vidrec.engine.progress import Countdown
     from vidrec.inference.int8 import quantize
 
     clips = calibration_clips(subject, options.calibration_clips)
     subject.say_failures(clips.failures)
     parts = clips.in_calibration_batches()
-    batches = map(network.inputs, shown(parts, len(parts), "calibration, batches"))
-    quantized = quantize(network.module, batches, reduce_range=options.reduce_range)
+    with Countdown(len(parts), "calibration", unit="batch") as progress:
+        batches = (network.inputs(part) for part in progress.counted(parts))
+        quantized = quantize(network.module, batches, reduce_range=options.reduce_range)
     show(f"{quantized.shares}, calibrated on {clips.where}")
     return quantized, clips.failures
 

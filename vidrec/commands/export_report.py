@@ -115,7 +115,7 @@ def _decide(subject: "Subject", network: "Exportable", int8: dict[str, Path]) ->
 
     from vidrec.data.transforms import cut_views
     from vidrec.engine.averages import FEATURE_MEAN, ViewAverage
-    from vidrec.engine.progress import shown
+    from vidrec.engine.progress import Countdown
     from vidrec.inference.export import load_program
     from vidrec.inference.export_onnx import load_onnx
     from vidrec.inference.int8_report import agreement
@@ -125,7 +125,7 @@ def _decide(subject: "Subject", network: "Exportable", int8: dict[str, Path]) ->
     runs: dict[str, Any] = {"float": network.module, **loaded}
     logits: dict[str, list[torch.Tensor]] = {name: [] for name in runs}
     labels, failures = [], []
-    for row in shown(range(len(videos)), len(videos), "float and int8"):
+    for row in Countdown(len(videos), "float and int8").counted(range(len(videos))):
         video = videos[row]
         if video.failure is not None:
             failures.append(video.failure)

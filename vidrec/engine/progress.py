@@ -155,6 +155,13 @@ class Countdown:
             print(f"{self._title} {self._done}/{self._total}, {rate:.3g} {self._unit}s/s, eta {left}", file=sys.stderr, flush=True)
             self._said = now
 
+    def counted(self, items: Iterable[Any]) -> Iterator[Any]:
+        """The items, each counted when the next one is asked for; closes at their end."""
+        for item in items:
+            yield item
+            self.advance()
+        self.close()
+
     def __enter__(self) -> "Countdown":
         return self
 
