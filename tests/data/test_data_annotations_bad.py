@@ -3,11 +3,15 @@
 import json
 import os
 import re
+import sys
 
 import pytest
 
 from vidrec.data.annotations import read_class_names, read_table
 from vidrec.utils.errors import DataError
+
+# Python 3.10's csv module itself refuses it.
+ZERO_IN_CSV = r"'a\x00b.mp4' holds a zero byte" if sys.version_info >= (3, 11) else "is no row of a table (line contains NUL)"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +21,7 @@ from vidrec.utils.errors import DataError
         ("l.json", "[]".encode("utf-16"), "l.json is text in UTF-16"),
         ("l.txt", b"a.mp4 1\rb.mp4 2\r", r"'a.mp4 1\rb.mp4 2' holds a carriage return; lines must end in a line feed, alone or after one."),
         ("l.txt", b"a\0b.mp4 1\n", r"l.txt:1: 'a\x00b.mp4' holds a zero byte, which no path can; the list may be damaged. Correct it."),
-        ("l.csv", b"path,label\na\0b.mp4,1\n", r"'a\x00b.mp4' holds a zero byte"),
+        ("l.csv", b"path,label\na\0b.mp4,1\n", ZERO_IN_CSV),
         ("l.json", b'[{"path": "a\\u0000b.mp4", "label": 1}]', r"'a\x00b.mp4' holds a zero byte"),
         ("l.json", b'{"a\\u0000b.mp4": 1}', r"'a\x00b.mp4' holds a zero byte"),
         ("l.json", b'[{"path": ["a.mp4"], "label": 1}]', "path ['a.mp4'] is no text; wanted are records such as"),

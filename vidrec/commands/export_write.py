@@ -1,6 +1,5 @@
 """The files of an export: each is written aside, loaded again, compared, and only then takes its place, with a sidecar that explains it."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -84,6 +83,7 @@ class _Wanted(NamedTuple):
 
 def _write(kind: str, program: Any, path: Path, wanted: _Wanted, options: "Options") -> Exported:
     """Writes one file and its sidecar. Raises UserError where what was written gives other outputs."""
+    from vidrec.engine.files import sha256_of
     from vidrec.inference.export import BATCHES, check_difference, compare, load_program, write_program
     from vidrec.inference.export_onnx import load_onnx, write_onnx
 
@@ -98,7 +98,7 @@ def _write(kind: str, program: Any, path: Path, wanted: _Wanted, options: "Optio
     in_int8 = kind == "onnx" and "int8" in wanted.facts
     check_difference(difference, path.name, options.int8_tolerance if in_int8 else options.tolerance, in_int8=in_int8)
     files = sorted(path.parent.glob(f"{path.name}*"))
-    about["files"] = [{"name": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files]
+    about["files"] = [{"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_of(file)} for file in files]
     compared = {"batches": list(BATCHES), "clips": wanted.where, "largest_difference": difference.largest, "logits_std": difference.std}
     sidecar = about | wanted.facts | {"comparison": compared | {"difference_over_std": difference.over_std}, "load": _loading(kind, wanted)}
     path.with_name(f"{path.name}.json").write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
@@ -160,8 +160,3 @@ def _int8_facts(
 
 def _loading(kind: str, wanted: _Wanted) -> str:
     return f"{INT8_LOADING if kind == 'torch' and 'int8' in wanted.facts else ''}{LOADING[kind]}"
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

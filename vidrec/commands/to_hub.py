@@ -3,8 +3,8 @@
 import argparse
 import json
 import re
-import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,21 +132,22 @@ def _check_folder(folder: Path, force: bool) -> None:
 
 
 def _write(folder: Path, model: "Predictor", cfg: "CfgNode", names: list[str] | None, card: str) -> None:
-    """Writes all files beside the folder, and moves them into it at the end: where that fails, a model that was there stays whole."""
+    """Writes all files, and then puts them in place: where they cannot be written, a model that was there stays, and no empty folder."""
     from vidrec.commands.model_card import save_card
-    from vidrec.engine.files import atomic_file, make_folder
+    from vidrec.engine.files import staged_files
 
     files = {WEIGHTS: _safetensors(model), CONFIG: cfg.dump().encode()}
     files |= {CLASSES: "".join(f"{name}\n" for name in names).encode()} if names else {}
-    with tempfile.TemporaryDirectory(dir=make_folder(folder.absolute().parent), prefix=f".{folder.name}-") as beside:
-        for name, content in files.items():
-            with atomic_file(Path(beside) / name) as file:
-                file.write(content)
-        save_card(card, Path(beside) / CARD)
-        make_folder(folder)
-        (folder / CLASSES).unlink(missing_ok=True)  # of the model before
-        for path in Path(beside).iterdir():
-            path.replace(folder / path.name)
+    try:
+        with staged_files(folder) as stage:
+            for name, content in files.items():
+                (stage / name).write_bytes(content)
+            save_card(card, stage / CARD)
+            (folder / CLASSES).unlink(missing_ok=True)  # of the model before
+    except OSError:
+        with suppress(OSError):  # a model is there
+            folder.rmdir()
+        raise
 
 
 def _safetensors(model: "Predictor") -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from vidrec.engine.files import atomic_file, free_bytes, room_text
+from vidrec.engine.files import atomic_file, free_bytes, room_text, sha256_of
 from vidrec.utils.archives import swelling
 from vidrec.utils.errors import CheckpointError
 
@@ -129,9 +129,7 @@ def _damage(path: Path) -> str | None:
     size = path.stat().st_size
     if size != bytes_then:
         return f"damaged ({size:,} bytes, of {bytes_then:,} in its manifest)"
-    with open(path, "rb") as file:
-        same = hashlib.file_digest(file, "sha256").hexdigest() == sum_then
-    if not same:
+    if sha256_of(path) != sum_then:
         return "damaged (its SHA-256 is not that of its manifest)"
     return f"no file of torch.save ({bomb})" if (bomb := swelling(path)) else None
 

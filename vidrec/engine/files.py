@@ -1,5 +1,6 @@
 """Files that are whole or not there, however the process that writes them ends."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+CHUNK = 1 << 20  # bytes that are read at a time
 _LEFTOVER = re.compile(r".+\.tmp\.(\d+)")
 
 
@@ -92,6 +94,15 @@ def make_folder(folder: Path) -> Path:
     """Creates a folder and those above it, where missing. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hex. Raises OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(CHUNK):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def free_bytes(folder: Path) -> int:
