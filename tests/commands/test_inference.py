@@ -179,6 +179,13 @@ def test_out_that_cannot_be_written_is_named(run, videos, tmp_path, capsys):
     assert f"The predictions cannot be written to {tmp_path / 'file'}" in error and "--out" in error
 
 
+@pytest.mark.parametrize("flag", ["--stride", "--window"])
+def test_flag_of_a_timeline_without_one_is_refused(run, videos, tmp_path, capsys, flag):
+    error = error_of(capsys, "--run", run, videos / "a.mp4", flag, "1", "--out", tmp_path / "out")
+    assert f"{flag} is given without --timeline, and no input is a stream. Add --timeline, or leave it out." in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_source_is_needed(capsys):
     wanted, both = "one of the arguments --config-file --run is required", "--config-file: not allowed with argument --run"
     for words, said in ((["a.mp4"], wanted), (["a.mp4", "--run", "x", "--config-file", "y"], both)):

@@ -30,6 +30,7 @@ inputs:
                      taken for a file (write ./CONFIG.X for one)
 
 The exit code is 0, 1 for a mistake in what is asked, or 3 where videos could not be read (they are listed, all others are done)."""
+STRIDE_S = 0.5
 ONE_VIEW = ["CONFIG.DATA.TEST_NUM_SEGMENT", "1", "CONFIG.DATA.TEST_NUM_CROP", "1"]
 
 
@@ -45,6 +46,7 @@ class Options(NamedTuple):
     save_logits: bool
     data_folder: str
     extras: Extras
+    windowed: str  # --stride or --window, where it is given
     seconds: float
 
 
@@ -73,8 +75,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, metavar="N", help="processes that decode; if not given, DATA.NUM_WORKERS of the config")
     parser.add_argument("--data-folder", default="", metavar="FOLDER", help="put before relative paths in lists; if not given, the list's")
     parser.add_argument("--timeline", action="store_true", help="slide over each video: probabilities against time as csv and PNG")
-    parser.add_argument("--stride", type=float, default=0.5, metavar="S", help="seconds from window to window; 0.5 if not given")
-    parser.add_argument("--window", type=float, default=0.0, metavar="S", help="seconds of a window; if not given, what one clip spans")
+    parser.add_argument("--stride", type=float, metavar="S", help=f"seconds from window to window; {STRIDE_S} if not given")
+    parser.add_argument("--window", type=float, metavar="S", help="seconds of a window; if not given, what one clip spans")
     parser.add_argument("--annotate", action="store_true", help="write each video with the prediction drawn in, as an mp4")
     parser.add_argument("--seconds", type=float, default=0.0, metavar="S", help="how long streams and cameras are watched; 0: to the end")
     parser.add_argument("--save-logits", action="store_true", help="write the logits of every view into FOLDER/logits, a file for a video")
@@ -87,7 +89,7 @@ def read_options(args: argparse.Namespace) -> Options:
         if value is not None and value < 1:
             raise UserError(f"{flag} is {value}; it must be at least 1. Give a larger number, or leave it out.")
     for flag, value, lowest in (("--stride", args.stride, 1e-9), ("--window", args.window, 0), ("--seconds", args.seconds, 0)):
-        if not lowest <= value < float("inf"):
+        if value is not None and not lowest <= value < float("inf"):
             raise UserError(f"{flag} is {value:g}; it must be {'above' if lowest else 'at least'} 0 seconds. Give another number.")
     inputs, overrides = split_overrides(args.inputs)
     if not inputs:
@@ -104,7 +106,14 @@ def read_options(args: argparse.Namespace) -> Options:
         device=args.device,
         save_logits=args.save_logits,
         data_folder=args.data_folder,
-        extras=Extras(args.timeline, args.annotate, args.stride, args.window, all_crops=args.views == "protocol"),
+        extras=Extras(
+            args.timeline,
+            args.annotate,
+            STRIDE_S if args.stride is None else args.stride,
+            args.window or 0.0,
+            all_crops=args.views == "protocol",
+        ),
+        windowed="--stride" if args.stride is not None else "--window" if args.window else "",
         seconds=args.seconds,
     )
 
@@ -123,6 +132,8 @@ def predict(options: Options) -> list[str]:
         template=found.cfg.CONFIG.DATA.FRAME_TEMPLATE,
         data_folder=options.data_folder,
     )
+    if options.windowed and not (options.extras.timeline or inputs.streams):
+        raise UserError(f"{options.windowed} is given without --timeline, and no input is a stream. Add --timeline, or leave it out.")
     if inputs.streams and options.extras.annotate:
         raise UserError(f"{inputs.streams[0]} is a stream or a camera; --annotate takes files. Record it into a file first.")
     model = make_predictor(found, device=options.device)

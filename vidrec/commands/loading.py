@@ -70,6 +70,8 @@ def find_source(source: str | Path, overrides: Sequence[str] = ()) -> Found:
     from vidrec.commands.runs import base_folder, load_run_config
 
     path, text = Path(source).expanduser(), str(source)
+    if not text.strip():
+        raise UserError("The source is empty; it must be a run's folder, a checkpoint, a YAML file or a name of the model zoo. Give one.")
     if is_hub_address(text) or is_hub_folder(path):
         return _of_hub(path if path.is_dir() else fetch(text), overrides, text)
     if path.is_dir():

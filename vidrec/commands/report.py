@@ -165,14 +165,14 @@ def bad_videos(log: Path, summary: str) -> list[str]:
 def _cards(test: "EvalFiles", cfg: "CfgNode | None", *, videos: int, frames: int) -> list[Any]:
     """The hardest videos with their pictures, or with the reason why there are none."""
     from vidrec.commands.report_frames import VideoOpener, draw_pictures
-    from vidrec.engine.progress import shown
+    from vidrec.engine.progress import Countdown
     from vidrec.pages.report_videos import Pictures, VideoCard
     from vidrec.utils.errors import VideoError
 
     entries = test.hardest[:videos]
     opener = VideoOpener(cfg, sha256=str(test.part("annotation").get("sha256", ""))) if entries else None
     cards = []
-    for entry in shown(entries, len(entries), "frames of the hardest videos"):
+    for entry in Countdown(len(entries), "frames of the hardest videos").counted(entries):
         try:
             cards.append(VideoCard(entry, Pictures(*draw_pictures(opener, entry, frames=frames))))
         except (VideoError, OSError, ValueError) as error:

@@ -222,7 +222,7 @@ class Predictor:
 
     def __repr__(self) -> str:
         """Example: `Predictor(i3d_resnet50_v1_kinetics400: 400 classes; 30 views (10 x 3) of 32 frames, 256 x 256; cpu)`"""
-        views = f"{self.num_views} views ({self.pipeline.num_clips} x {self.pipeline.num_crops})"
+        views = f"{self.num_views} view{'s' if self.num_views > 1 else ''} ({self.pipeline.num_clips} x {self.pipeline.num_crops})"
         size = f"{self.clip_len} frames, {self.crop_size} x {self.crop_size}"
         name = self.name or type(self.model.backbone).__name__
         return f"Predictor({name}: {len(self.class_names)} classes; {views} of {size}; {self.device})"
