@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from engine_toy import MEAN, STD, Toy, ToyNet, make_trainer, toy_config, video_l
 from process_runs import PLAIN, TORCHRUN, final, run
 
 from vidrec.config.defaults import get_cfg_defaults
-from vidrec.engine import tester
+from vidrec.engine import heartbeat, tester
+from vidrec.engine import launch as launch_module
 from vidrec.engine.launch import exit_with, launch
 from vidrec.utils.errors import ConfigError, DataError
 
@@ -67,6 +69,23 @@ def test_an_error_of_all_ranks_of_torchrun_is_said_once(tmp_path):
 def test_an_error_of_one_rank_ends_the_run_with_one_message(tmp_path):
     done = run(PLAIN, tmp_path, processes=2, fail="user-1")
     assert (done.returncode, done.stderr) == (1, DATA_ERROR + "\n")
+
+
+@pytest.mark.parametrize("error", [DataError(DATA_ERROR), ZeroDivisionError(), SystemExit(1)])
+def test_no_heartbeat_outlives_the_work_of_a_process(monkeypatch, error):
+    def beating():
+        return [thread for thread in threading.enumerate() if thread.name == "vidrec-heartbeat"]
+
+    def fail(cfg):
+        assert len(beating()) == 1
+        raise error
+
+    store = torch.distributed.HashStore()
+    monkeypatch.setattr(launch_module, "_join_group", lambda ddp: heartbeat.start(store, wait_s=60, straggler_steps=0))
+    monkeypatch.setattr(launch_module, "PATIENCE_S", 0)
+    with pytest.raises(SystemExit) as ended:
+        launch_module._work(fail, get_cfg_defaults())
+    assert ended.value.code == 1 and beating() == []
 
 
 def test_a_killed_rank_ends_the_run_with_one_message(tmp_path):

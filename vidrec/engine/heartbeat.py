@@ -17,6 +17,7 @@ BATCH, FORWARD, BACKWARD, UPDATE, REST = "next batch", "forward", "backward", "u
 PHASES = (BATCH, FORWARD, BACKWARD, UPDATE, REST)
 SLOW = 1.5  # times the median of the others, and SLOW_S more, is slow
 SLOW_S = 0.05
+STOP_S = 10.0  # that the thread may take to end, where the store does not answer
 PATIENCE_S = 3.0  # for which a process that gives up lets the others speak
 LISTED = 8
 
@@ -67,7 +68,7 @@ class _Pulse:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(STOP_S)
 
     def _watch(self) -> None:
         tick, sent, looked = min(1.0, self.wait_s / 10), "", 0

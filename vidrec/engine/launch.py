@@ -189,7 +189,7 @@ def _work(main: Main, cfg: Any) -> int:
         What `main` returns, or the status of its SystemExit, for the launcher to end with: a process that stops as asked has not
         failed, and is not started again. Under torchrun the process itself ends with it.
     """
-    from vidrec.engine import group
+    from vidrec.engine import group, heartbeat
 
     if STOPPING in os.environ:
         return stop_code()
@@ -209,6 +209,8 @@ def _work(main: Main, cfg: Any) -> int:
         time.sleep(1.0 if may_restart() else PATIENCE_S)
         traceback.print_exc()
         raise SystemExit(1) from None
+    finally:
+        heartbeat.stop()  # its thread would end this process by SIGABRT, were it in the store while Python exits
     return status
 
 
